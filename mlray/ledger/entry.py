@@ -1,0 +1,71 @@
+"""Charge, Reservation, Return: the three things a ledger holds. Entries are appended, never edited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mlray.units import Money
+
+Tags = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Whom and what an entry is for.
+
+    `stage` is ingest, tune or serve; `item` is the trial or replica inside the job ("" for the job itself);
+    `job` names the job or the deployment; `policy` names the policy whose budget it counts against.
+    """
+
+    stage: str
+    job: str
+    policy: str
+    run: str = ""
+    item: str = ""
+    owner: str = ""
+    tags: Tags = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A share of one node for a while: what a charge is computed from."""
+
+    node_type: str
+    capacity: str
+    seconds: float
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Dollars spent. `key` names the one event it stands for: appending it twice counts once."""
+
+    key: str
+    at: datetime
+    amount: Money
+    cause: Cause
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Dollars set aside before work begins, so that two jobs cannot spend the same ones."""
+
+    key: str
+    at: datetime
+    amount: Money
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """The end of a reservation: what its work did not spend is free again. `reservation` is its key."""
+
+    key: str
+    at: datetime
+    reservation: str
+    cause: Cause
+
+
+Entry = Charge | Reservation | Return

@@ -1,0 +1,74 @@
+"""TuneJob: what to train on, what to search over, and how far the money and the time reach."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mlray.features.spec import Features
+from mlray.policy.job import NAME, JobSpec
+from mlray.spec import Spec
+from mlray.units import Duration
+
+
+class Whole(Spec):
+    """A whole number between two bounds."""
+
+    kind: Literal["int"] = Field("int", description="Always `int`.")
+    low: int = Field(description="Smallest value.")
+    high: int = Field(description="Largest value.")
+    log: bool = Field(False, description="Searched on a logarithmic scale.")
+    start: int | None = Field(None, description="Where the search begins; a cheap value saves dollars.")
+
+
+class Real(Spec):
+    """A real number between two bounds."""
+
+    kind: Literal["float"] = Field("float", description="Always `float`.")
+    low: float = Field(description="Smallest value.")
+    high: float = Field(description="Largest value.")
+    log: bool = Field(False, description="Searched on a logarithmic scale.")
+    start: float | None = Field(None, description="Where the search begins.")
+
+
+Parameter = Annotated[Whole | Real, Field(discriminator="kind")]
+
+
+class Trials(Spec):
+    """How trials run."""
+
+    most: int = Field(50, ge=1, description="Trials at most.")
+    parallel: int = Field(2, ge=1, description="Trials at the same time, at most.")
+    cpus: int = Field(1, ge=1, description="CPUs of one trial; XGBoost uses as many threads.")
+    market: Literal["spot", "on-demand", "any"] = Field("spot", description="Where trials run.")
+    report_every: int = Field(20, ge=1, description="Boosting rounds between two reports; each is a checkpoint and a charge.")
+    losses: int = Field(5, ge=0, description="How often one trial may lose its worker before it counts as failed.")
+    patience: int = Field(3, ge=1, description="Reports without improvement after which a trial ends.")
+
+
+class TuneJob(JobSpec):
+    """A search for the best XGBoost model of a dataset, under a budget and a deadline."""
+
+    kind: Literal["tune"] = Field(description="Always `tune`.")
+    dataset: str = Field(pattern=NAME, description="Name of the dataset; `@version` is the latest unless given.")
+    version: str = Field("latest", description="Digest of the dataset version, or its first characters.")
+    model: str = Field(pattern=NAME, description="Name of the model that comes out.")
+    label: str = Field(description="The column to predict: 0 or 1.")
+    features: Features = Field(description="What the model sees.")
+    space: dict[str, Parameter] = Field(min_length=1, description="XGBoost parameters to search; `rounds` is the number of trees.")
+    fixed: dict[str, str | int | float] = Field({}, description="XGBoost parameters held fixed.")
+    metric: Literal["auc"] = Field("auc", description="What is maximised on the validation split.")
+    trials: Trials = Field(Trials(), description="How trials run.")
+    within: Duration | None = Field(None, description="The search ends after this long, with its best so far.")
+    seed: int = Field(7, description="Same seed, same proposals.")
+
+    @model_validator(mode="after")
+    def _rules(self) -> TuneJob:
+        if self.label in self.features.columns:
+            raise ValueError(f"features hold the label {self.label!r}: remove it, or the model predicts its own answer")
+        if "rounds" not in self.space:
+            raise ValueError("space has no `rounds`: add it, like rounds: {kind: int, low: 20, high: 400, log: true, start: 20}")
+        if self.budget is None:
+            raise ValueError("a search needs a budget, like budget: $0.25")
+        return self
