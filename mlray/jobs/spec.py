@@ -16,6 +16,7 @@ class PipelineJob(JobSpec):
     """Several jobs in order; a step starts when the one before it is done."""
 
     kind: Literal["pipeline"] = Field(description="Always `pipeline`.")
+    policy: str = Field("", description="Unused here: each step is governed by the policy it names.")
     steps: tuple[str, ...] = Field(min_length=1, description="Job files, relative to this one.")
 
 
