@@ -1,0 +1,70 @@
+"""Every test has a home of its own, and the run leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mlray.home import Home
+
+# Inherited by everything a test starts; how its processes are found again at the end.
+TAG = f"MLRAY_TEST_RUN={secrets.token_hex(8)}"
+os.environ.update([TAG.split("=")])
+
+SHUTDOWN_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLRAY_HOME", str(tmp_path / "home"))
+    for name in ("MLRAY_DATABASE", "MLRAY_STORE", "MLRAY_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def home() -> Home:
+    return Home.locate()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """Set up first and torn down last, after every cluster's own fixture. Fails the run, then cleans up by id."""
+    yield
+    deadline = time.monotonic() + SHUTDOWN_S
+    while (left := ours()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert not left, f"still running at the end: {left}"
+
+
+def ours() -> dict[int, str]:
+    """Processes this run started, by id: they carry its tag, or descend from one that does."""
+    parents, found = {}, {os.getpid()}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(folder.name)] = int(parent)
+                if TAG.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                    found.add(int(folder.name))
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    left = {pid: _command(pid) for pid in sorted(found - {os.getpid()}) if pid in parents}
+    return {
+        pid: command for pid, command in left.items() if "multiprocessing.resource_tracker" not in command
+    }  # Python's own; ends with us
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:120]
+    return "gone"

@@ -1,0 +1,20 @@
+import os
+import subprocess
+import sys
+
+import tests.conftest as run
+from mlray.home import Home
+
+
+def test_a_process_started_in_a_session_of_its_own_is_still_found():
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        assert child.pid in run.ours()
+    finally:
+        child.communicate(b"\n")
+    assert child.pid not in run.ours()
+
+
+def test_every_test_has_a_home_of_its_own(home: Home, tmp_path):
+    assert home.root == tmp_path / "home"
+    assert os.environ["MLRAY_HOME"] == str(home.root)
