@@ -41,7 +41,7 @@ class Document:
         return value
 
 
-def load(path: Path | str, spec: type[S]) -> S:
+def load(path: Path | str, spec: type[S] | TypeAdapter[S]) -> S:
     """The spec a file declares. Raises SpecError that lists every mistake in it."""
     return validate(read(path), spec)
 
@@ -121,7 +121,7 @@ def _plain(node: yaml.Node, loc: Loc, lines: dict[Loc, int], mistakes: list[Mist
 
 def _scalar(node: yaml.Node, path: str, loc: Loc) -> Any:
     try:
-        return yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+        return yaml.SafeLoader("").construct_object(node)
     except yaml.YAMLError as error:
         fix = "write a plain value; YAML tags are not read"
         raise SpecError.listing((Mistake(path, node.start_mark.line + 1, _dotted(loc), str(node.tag), fix),)) from error
