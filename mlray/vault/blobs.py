@@ -1,0 +1,128 @@
+"""Blobs: named bytes below any filesystem URI. A write is whole and durable, or it did not happen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pyarrow import fs
+
+from mlray.errors import StoreError
+from mlray.home import private_folder
+
+
+class Blobs:
+    """Bytes by relative path. On a local disk files are mode 0600 in folders of mode 0700, and flushed before they take their name.
+
+    Object stores make a write visible as a whole by themselves.
+    """
+
+    def __init__(self, uri: str) -> None:
+        try:
+            self._fs, self._root = fs.FileSystem.from_uri(uri)
+        except (ValueError, OSError) as error:
+            raise StoreError(f"{uri}: not a place mlray can store in: {error}", hint="write file:///path or s3://bucket/path") from error
+        self._local = isinstance(self._fs, fs.LocalFileSystem)
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes, or None when nothing has that name."""
+        try:
+            with self._fs.open_input_stream(self._at(path)) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _cannot("read", path, error) from error
+
+    def write(self, path: str, data: bytes) -> None:
+        """Puts the bytes under the name, in place of what was there."""
+        try:
+            if self._local:
+                return self._write_file(Path(self._at(path)), data, replace=True)
+            with self._fs.open_output_stream(self._at(path)) as stream:
+                stream.write(data)
+        except OSError as error:
+            raise _cannot("write", path, error) from error
+
+    def claim(self, path: str, data: bytes) -> bool:
+        """Puts the bytes under the name if nobody has it; False when somebody does.
+
+        Exact on a local or shared disk. On an object store two that come within one round trip both get True, and the later
+        stays: each names its own files, so both results are whole.
+        """
+        try:
+            if self._local:
+                self._write_file(Path(self._at(path)), data, replace=False)
+                return True
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise _cannot("write", path, error) from error
+        if self.read(path) is not None:
+            return False
+        self.write(path, data)
+        return True
+
+    def files(self, folder: str) -> tuple[str, ...]:
+        """The names of the files directly in a folder, sorted; none when there is no such folder."""
+        return self._names(folder, fs.FileType.File)
+
+    def folders(self, folder: str) -> tuple[str, ...]:
+        return self._names(folder, fs.FileType.Directory)
+
+    def remove(self, folder: str) -> None:
+        """Removes a folder and all below it; one that is gone already is fine."""
+        self._delete(self._fs.delete_dir, folder)
+
+    def remove_file(self, path: str) -> None:
+        self._delete(self._fs.delete_file, path)
+
+    def _delete(self, delete: Callable[[str], None], path: str) -> None:
+        try:
+            delete(self._at(path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _cannot("remove", path, error) from error
+
+    def _names(self, folder: str, kind: fs.FileType) -> tuple[str, ...]:
+        try:
+            found = self._fs.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True))
+        except OSError as error:
+            raise _cannot("list", folder, error) from error
+        return tuple(sorted(info.base_name for info in found if info.type == kind and not info.base_name.startswith(".")))
+
+    def _at(self, path: str) -> str:
+        if ".." in path.split("/"):
+            raise StoreError(f"{path}: leads out of the store")
+        return f"{self._root}/{path}"
+
+    def _write_file(self, path: Path, data: bytes, replace: bool) -> None:
+        private_folder(path.parent)
+        draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                os.replace(draft, path)
+            else:
+                os.link(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+        _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _cannot(verb: str, path: str, error: OSError) -> StoreError:
+    return StoreError(f"cannot {verb} {path}: {error.strerror or error}", hint="is the store mounted, reachable, and not full?")

@@ -1,0 +1,150 @@
+"""DatasetVersion, ModelVersion, Manifest, Part: immutable results, named by digest.
+
+A dataset version is named before the work is done: by its name and the digests of all it is made from (spec, code, sources).
+The same input is therefore recognised and never computed twice, and two machines with different keys agree on the name. A
+model version is named by its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal
+
+from mlray.errors import TamperError
+from mlray.vault.keyring import KeyId, Signature, WrappedKey
+
+FORMAT = 1
+SHORT = 12  # hex characters people see
+SIGNED = b"mlray manifest 1\n"
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Kind = Literal["dataset", "model"]
+Lineage = tuple[tuple[str, str], ...]  # what it was made from -> its digest, such as ("source:flights", "9c41...")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sealed file. `file` is relative to the version, `digest` the SHA-256 of the stored bytes, `rows` 0 unless a table."""
+
+    name: str
+    file: str
+    split: str
+    rows: int
+    bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that is known of a version without opening it. Holds no row; it is signed, not encrypted.
+
+    `schema` is (column, Arrow type) in order; `rejected` is (reason, rows); `about` holds small facts for people and programs.
+    """
+
+    kind: Kind
+    name: str
+    digest: str
+    created: datetime
+    key: WrappedKey
+    parts: tuple[Part, ...]
+    schema: tuple[tuple[str, str], ...]
+    rejected: tuple[tuple[str, int], ...]
+    lineage: Lineage
+    about: dict[str, Json]
+
+    def of(self, split: str) -> tuple[Part, ...]:
+        return tuple(sorted((part for part in self.parts if part.split == split), key=lambda part: part.name))
+
+    def rows(self, split: str) -> int:
+        return sum(part.rows for part in self.of(split))
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(sorted({part.split for part in self.parts}))
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetVersion:
+    """A sealed dataset; prints as `flights@3f2a9c01d2e4`."""
+
+    name: str
+    digest: str
+    manifest: Manifest
+
+    def __str__(self) -> str:
+        return short(self.name, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A sealed model; prints as `flights-late@5b1c0a77e2f0`."""
+
+    name: str
+    digest: str
+    manifest: Manifest
+
+    def __str__(self) -> str:
+        return short(self.name, self.digest)
+
+
+def short(name: str, digest: str) -> str:
+    return f"{name}@{digest[:SHORT]}"
+
+
+def dataset_digest(name: str, lineage: Lineage) -> str:
+    """The name of a dataset version, from what it is made of; the order of the lineage does not matter."""
+    return digest_json({"dataset": name, "lineage": sorted(map(list, lineage))})
+
+
+def model_digest(name: str, files: Mapping[str, bytes]) -> str:
+    """The name of a model version, from what is in it."""
+    return digest_json({"model": name, "files": {file: digest_bytes(data) for file, data in files.items()}})
+
+
+def digest_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_json(value: object) -> str:
+    """SHA-256 over JSON with sorted keys and no spaces."""
+    return digest_bytes(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+
+def encode(manifest: Manifest) -> bytes:
+    """One line of JSON; a signature is made over exactly these bytes, so that nothing has to be put into a canonical form."""
+    value = asdict(manifest) | {"format": FORMAT, "created": manifest.created.isoformat(), "key": manifest.key.to_json()}
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def decode(line: bytes) -> Manifest:
+    """The manifest in a line whose signature was checked."""
+    value = json.loads(line)
+    if value.pop("format") != FORMAT:
+        raise ValueError("unknown format")
+    value["created"] = datetime.fromisoformat(value["created"])
+    value["key"] = WrappedKey.from_json(value["key"])
+    value["parts"] = tuple(Part(**part) for part in value["parts"])
+    for field in ("schema", "rejected", "lineage"):
+        value[field] = tuple(tuple(pair) for pair in value[field])
+    return Manifest(**value)
+
+
+def join_signature(line: bytes, signature: Signature) -> bytes:
+    """A signed file: the line, and below it who signed."""
+    return line + b"\n" + json.dumps({"key": signature.key, "signature": signature.value.hex()}).encode() + b"\n"
+
+
+def split_signature(data: bytes, what: str) -> tuple[bytes, Signature]:
+    """The line and its signature, nothing of the line being read yet. Raises TamperError naming `what`."""
+    try:
+        line, below, rest = data.split(b"\n")
+        value = json.loads(below)
+        if rest:
+            raise ValueError("more than two lines")
+        return line, Signature(KeyId(value["key"]), bytes.fromhex(value["signature"]))
+    except (ValueError, KeyError, TypeError) as broken:
+        raise TamperError(f"{what}: its manifest is not a signed manifest") from broken
