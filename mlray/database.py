@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url, text
 
 from mlray.home import private_folder
 
 # Every store declares its tables on this one catalogue and calls `tables(engine)` before its first statement.
 CATALOGUE = MetaData()
+
+# One number for every writer of mlray in a PostgreSQL database; any constant does, as long as it stays the same.
+WRITERS = 0x6D6C726179
 
 
 @lru_cache(maxsize=8)
@@ -25,6 +30,34 @@ def connect(url: str) -> Engine:
     engine = create_engine(parsed, connect_args={"timeout": 30})
     event.listen(engine, "connect", _durable)
     return engine
+
+
+def tables(engine: Engine) -> Engine:
+    """Creates the tables of the catalogue that are missing. Safe when several processes do it at once."""
+    with writing(engine) as connection:
+        CATALOGUE.create_all(connection)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that no other `writing` runs beside: what it reads still holds when it commits.
+
+    SQLite takes its one write lock at the start, not at the first write: a read before it could be stale by then.
+    """
+    if engine.dialect.name != "sqlite":
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:writers)"), {"writers": WRITERS})
+            yield connection
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+        connection.exec_driver_sql("COMMIT")
 
 
 def _durable(connection: Any, record: Any) -> None:

@@ -50,12 +50,17 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Dollars set aside before work begins, so that two jobs cannot spend the same ones."""
+    """Dollars set aside before work begins, so that two jobs cannot spend the same ones.
+
+    Its run is charged against it: `cause.run` must name one. It ends with its Return, or, where a run can end without
+    giving one (a machine that died), at `until`.
+    """
 
     key: str
     at: datetime
     amount: Money
     cause: Cause
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

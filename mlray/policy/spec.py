@@ -76,6 +76,10 @@ class Budget(Spec):
             raise ValueError("every must be longer than 0s")
         return self
 
+    def share(self, stage: str) -> Percent:
+        """The most of the amount a stage may spend; a stage that is not listed may spend all of it."""
+        return next((share for name, share in self.stages.items() if name == stage), Percent(1.0))
+
 
 class SpotTolerance(Spec):
     """How much of the work may run on capacity that can be taken away."""

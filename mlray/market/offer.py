@@ -1,0 +1,49 @@
+"""Offer: one kind of node in one zone at its price; which of them is the cheapest that will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlray.market.spec import ZONE_LABEL, Capacity, Cluster, Interruptions
+from mlray.units import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A node that may be bought by the hour. `interruptions` is None where the cluster file declares none."""
+
+    node_type: str
+    zone: str
+    capacity: Capacity
+    price: Price
+    cpus: int
+    interruptions: Interruptions | None = None
+
+    def share(self, cpus: float) -> float:
+        """The share of the node that `cpus` of it are, at most 1; a node without CPUs is taken whole."""
+        return min(1.0, cpus / self.cpus) if self.cpus else 1.0
+
+
+def offers(cluster: Cluster) -> tuple[Offer, ...]:
+    """What the cluster's autoscaler may buy: every worker type that may have at least one node."""
+    return tuple(
+        _offer(cluster, name)
+        for name, kind in cluster.available_node_types.items()
+        if name != cluster.head_node_type and kind.max_workers > 0
+    )
+
+
+def cheapest(candidates: Iterable[Offer], market: str = "any", cpus: float = 0) -> Offer | None:
+    """The offer with the lowest price for a whole node, in a market (spot, on-demand, any) and with at least `cpus`.
+
+    None when nothing fits: a price nobody knows, never a free one. Ties go to the name that sorts first.
+    """
+    fitting = [o for o in candidates if market in ("any", o.capacity) and o.cpus >= cpus]
+    return min(fitting, key=lambda o: (o.price, o.node_type), default=None)
+
+
+def _offer(cluster: Cluster, name: str) -> Offer:
+    kind, market = cluster.available_node_types[name], cluster.metadata.mlray
+    zone = kind.labels.get(ZONE_LABEL, "")
+    return Offer(name, zone, kind.capacity, market.prices[name], kind.resources.get("CPU", 0), market.interruptions.get(name))
