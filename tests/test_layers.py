@@ -18,7 +18,19 @@ APART = {"ingest", "tune", "serve", "watch"}
 
 # Edges, by the name of the file in any folder, by file, or by whole folder.
 EDGE_NAMES = {"on_ray", "store", "__main__"}
-EDGES = {"clock", "home", "files", "database", "client", "vault.kms", "ingest.sources", "watch.notify", "watch.metrics"}
+EDGES = {
+    "clock",
+    "home",
+    "files",
+    "database",
+    "client",
+    "vault.kms",
+    "vault.blobs",
+    "vault.shelf",
+    "ingest.sources",
+    "watch.notify",
+    "watch.metrics",
+}
 EDGES |= {"ledger.rows", "serve.autoscaler", "govern.loop", "launch.local", "jobs.read", "jobs.run", "console", "cli"}
 # What reaches the world: packages, and functions of packages that are otherwise fine.
 WORLD = {"ray", "os", "shutil", "tempfile", "subprocess", "signal", "threading", "multiprocessing", "asyncio", "time", "random"}

@@ -61,7 +61,7 @@ class DataKey:
         raise KeyringError(f"key {self.id} stays in its process", hint="send the WrappedKey, and unwrap it where it is used")
 
     __reduce__ = __copy__ = __deepcopy__ = _stays
-    __reduce_ex__ = _stays  # type: ignore[assignment]
+    __reduce_ex__ = _stays
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def seal_table(key: DataKey, table: pa.Table, context: str) -> bytes:
     )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", encryption_properties=lock)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def open_table(key: DataKey, sealed: bytes, context: str, columns: Sequence[str] | None = None) -> pa.Table:

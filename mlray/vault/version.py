@@ -19,7 +19,6 @@ from mlray.vault.keyring import KeyId, Signature, WrappedKey
 
 FORMAT = 1
 SHORT = 12  # hex characters people see
-SIGNED = b"mlray manifest 1\n"
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Kind = Literal["dataset", "model"]
