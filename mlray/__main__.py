@@ -1,0 +1,9 @@
+"""`python -m mlray` is `mlray`."""
+
+from __future__ import annotations
+
+import sys
+
+from mlray.cli import main
+
+sys.exit(main())
