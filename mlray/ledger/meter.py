@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.units import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """How far an item is charged: the instant its last slice ended, and its seconds in all."""
+
+    until: datetime
+    seconds: float
 
 
 def charge(key: str, at: datetime, usage: Usage, price: Price, cause: Cause, before: float = 0.0) -> Charge:

@@ -38,6 +38,7 @@ ENTRIES = Table(
     Column("until_us", BigInteger, nullable=True),
     Index("ledger_entries_policy_at", "policy", "at_us"),
     Index("ledger_entries_run", "run"),
+    Index("ledger_entries_item", "item"),
 )
 
 # The database itself refuses what the ledger never does, whoever asks for it.

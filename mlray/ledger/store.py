@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mlray.database import connect, tables, writing
 from mlray.errors import StoreError
 from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Usage
+from mlray.ledger.meter import Metered
 from mlray.ledger.rows import ENTRIES, instant, microseconds, to_entry, to_row
 from mlray.units import Money
 
@@ -51,12 +52,12 @@ class LedgerStore:
         with _translated(), self._engine.connect() as connection:
             return _standing(connection, policy, since)
 
-    def last_charges(self, job: str, stage: str, since: datetime) -> dict[str, tuple[datetime, float]]:
-        """For each item of a job: until when it is charged, and for how many seconds in all since `since`."""
-        asked = select(E.item, func.max(E.at_us), func.sum(E.seconds)).group_by(E.item)
-        mine = and_(E.kind == "charge", E.job == job, E.stage == stage, E.at_us >= microseconds(since))
+    def charged(self, items: Iterable[str]) -> dict[str, Metered]:
+        """How far each item is charged, over all time. Items without a charge are left out."""
+        sums = select(E.item, func.max(E.at_us), func.sum(E.seconds)).group_by(E.item)
         with _translated(), self._engine.connect() as connection:
-            return {item: (instant(int(at)), float(seconds)) for item, at, seconds in connection.execute(asked.where(mine))}
+            rows = connection.execute(sums.where(E.kind == "charge", E.item.in_(list(items)))).all()
+            return {item: Metered(instant(int(at)), float(seconds)) for item, at, seconds in rows}
 
     def reserve(self, key: str, policy: str, since: datetime, decide: Callable[[tuple[Entry, ...]], Reservation | R]) -> Reservation | R:
         """Decides and books in one transaction, so that two jobs cannot be given the same dollars.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from functools import partial
 from math import comb
 
 from mlray.ledger.balance import Balance
@@ -28,6 +30,16 @@ class Footing:
     on_demand: Interruptions | None = None
 
 
+class Room(StrEnum):
+    """What bounds a deployment: its policy alone, money that is short, gone, or given up on, or what is not known."""
+
+    OPEN = "open"
+    SHORT = "short"
+    SPENT = "spent"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """The room to scale until the next look: `floor..ceiling` replicas, `spot_share` of them on spot at most, and why."""
@@ -36,6 +48,7 @@ class Allowance:
     ceiling: int
     spot_share: float
     reason: str
+    room: Room = Room.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +66,20 @@ def allow(policy: Policy, balance: Balance | None, footing: Footing, now: dateti
     `others` is what the other deployments of the policy will have cost by then if they go on as they are. The floor
     comes from the promise, the ceiling from the money. An unknown price or balance lets nothing grow.
     """
-    floor = solve_floor(policy.availability, footing)
+    floor, high = solve_floor(policy.availability, footing), policy.availability.replicas.high
+    room = partial(Allowance, floor.replicas, spot_share=footing.spot_share)
     if balance is None or footing.hourly is None:
         what = "balance of the policy" if balance is None else "price of a replica"
-        held = max(floor.replicas, min(footing.running, policy.availability.replicas.high))
-        return Allowance(floor.replicas, held, footing.spot_share, f"{floor.reason}; the {what} is not known, so nothing grows")
-    left = balance.left(Stage.SERVE) - others
+        held = max(floor.replicas, min(footing.running, high))
+        return room(held, reason=f"{floor.reason}; the {what} is not known, so nothing grows", room=Room.UNKNOWN)
     if balance.left(Stage.SERVE) <= ZERO:
-        return _out_of_money(policy, balance, floor, footing)
+        return _spent(policy, balance, floor, footing)
+    left = max(ZERO, balance.left(Stage.SERVE) - others)
     paid = _paid(left, footing.hourly, balance, now)
-    money = f"{max(left, ZERO)} left pays {_count(paid)} at {footing.hourly}/h each until {moment(balance.window_end)}"
+    why = f"{floor.reason}; {left} left pays {_count(paid)} at {footing.hourly}/h each until {moment(balance.window_end)}"
     if paid < floor.replicas:
-        return Allowance(floor.replicas, floor.replicas, footing.spot_share, f"{floor.reason}; {money}: the floor is held, nothing grows")
-    ceiling = max(floor.replicas, min(paid, policy.availability.replicas.high))
-    return Allowance(floor.replicas, ceiling, footing.spot_share, f"{floor.reason}; {money}")
+        return room(floor.replicas, reason=f"{why}: the floor is held, nothing grows", room=Room.SHORT)
+    return room(min(paid, high), reason=why, room=Room.OPEN if paid >= high else Room.SHORT)
 
 
 def solve_floor(promise: Availability, footing: Footing) -> Floor:
@@ -115,11 +128,11 @@ def _steady(rate: Interruptions | None) -> float:
     return 1.0 if rate is None else rate.every.seconds / (rate.every.seconds + rate.recovery.seconds)
 
 
-def _out_of_money(policy: Policy, balance: Balance, floor: Floor, footing: Footing) -> Allowance:
-    gone = f"no money is left for serve until {moment(balance.window_end)}"
+def _spent(policy: Policy, balance: Balance, floor: Floor, footing: Footing) -> Allowance:
+    gone, n = f"no money is left for serve until {moment(balance.window_end)}", floor.replicas
     if policy.budget.when_short.serve == WhenShort.STOP:
-        return Allowance(0, 0, footing.spot_share, f"{gone}; when_short: stop gives up the floor of {floor.replicas}")
-    return Allowance(floor.replicas, floor.replicas, footing.spot_share, f"{floor.reason}; {gone}; when_short: keep-floor holds it")
+        return Allowance(0, 0, footing.spot_share, f"{gone}; when_short: stop gives up the floor of {n}", Room.STOPPED)
+    return Allowance(n, n, footing.spot_share, f"{floor.reason}; {gone}; when_short: keep-floor holds it", Room.SPENT)
 
 
 def _paid(left: Money, hourly: Money, balance: Balance, now: datetime) -> int:

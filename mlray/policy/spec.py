@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import Literal
 
@@ -96,3 +97,8 @@ class Policy(Spec):
     availability: Availability = Field(Availability(), description="What serving promises.")
     budget: Budget = Field(description="What may be spent.")
     spot: SpotTolerance = Field(SpotTolerance(), description="How much may run on spot.")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the declaration, 64 hex characters: under which wording something was decided."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
