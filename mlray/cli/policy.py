@@ -38,14 +38,13 @@ def explain(file: PolicyFile, as_json: Json = False) -> None:
     from mlray.clock import SystemClock
     from mlray.files import load
     from mlray.home import Home
-    from mlray.ledger.balance import balance
+    from mlray.jobs.purse import standing
     from mlray.ledger.store import LedgerStore
     from mlray.policy.explain import balance_sentence
     from mlray.policy.spec import Policy
 
     policy = load(file, Policy)
-    entries = LedgerStore(Home.locate().prepare().database).entries(policy=policy.name)
-    now = balance(policy.budget, entries, SystemClock().now())
+    now = standing(LedgerStore(Home.locate().prepare().database), policy, SystemClock())
     if as_json:
         show.result(now, as_json)
     else:
