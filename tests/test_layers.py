@@ -32,6 +32,7 @@ EDGES = {
     "watch.metrics",
 }
 EDGES |= {"ledger.rows", "serve.autoscaler", "govern.loop", "launch.local", "jobs.read", "jobs.run", "console", "cli"}
+EDGES |= {"launch.processes", "launch.keeper", "launch.dashboard", "launch.spill"}
 # What reaches the world: packages, and functions of packages that are otherwise fine.
 WORLD = {"ray", "os", "shutil", "tempfile", "subprocess", "signal", "threading", "multiprocessing", "asyncio", "time", "random"}
 WORLD |= {"secrets", "socket", "http", "urllib.request", "requests", "httpx", "sqlalchemy"}

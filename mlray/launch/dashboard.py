@@ -1,0 +1,51 @@
+"""Dashboard: what a cluster's head answers over HTTP. It needs neither Ray in this process nor a driver in the cluster."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from mlray.errors import ClusterError
+
+NODES = "/api/v0/nodes?detail=1&limit=1000"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One node as Ray sees it. `since`: Unix time at which it joined."""
+
+    ip: str
+    node_type: str
+    alive: bool
+    since: float
+
+
+def seen_nodes(url: str, token: str, wait_s: float = 5.0) -> tuple[Seen, ...] | None:
+    """Every node the head knows, dead ones too; None while no head answers. Raises ClusterError when it refuses the token."""
+    try:
+        answer = _get(url + NODES, token, wait_s)
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            hint = "the cluster was started anew by someone else, or the token file was changed: run mlray down, then mlray up"
+            raise ClusterError(f"the cluster at {url} refuses this home's token (HTTP {error.code})", hint=hint) from error
+        return None
+    except (OSError, ValueError):
+        return None
+    nodes = answer["data"]["result"]["result"]
+    return tuple(_seen(node) for node in nodes)
+
+
+def _seen(node: dict[str, Any]) -> Seen:
+    labels = node["labels"] or {}
+    return Seen(node["node_ip"], labels.get("mlray.io/node-type", ""), node["state"] == "ALIVE", node["start_time_ms"] / 1000)
+
+
+def _get(url: str, token: str, wait_s: float) -> Any:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    # The proxies of the environment are for the world outside; the head is on this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=wait_s) as reply:
+        return json.load(reply)
