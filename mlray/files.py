@@ -14,6 +14,8 @@ from mlray.errors import Mistake, SpecError
 
 LARGEST_FILE = 1 << 20
 DEEPEST_NESTING = 32
+OPENING = (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
+CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 
 S = TypeVar("S", bound=BaseModel)
 Loc = tuple[str | int, ...]
@@ -69,16 +71,14 @@ def parse(path: Path | str, text: str) -> Document:
     mistakes: list[Mistake] = []
     lines: dict[Loc, int] = {}
     try:
-        for token in yaml.scan(text):
-            if isinstance(token, yaml.AliasToken):
-                line = token.start_mark.line + 1
-                raise SpecError.listing((Mistake(str(path), line, "", f"*{token.value}", "write the value out; aliases are not read"),))
+        _refuse_tricks(path, text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = _plain(node, (), lines, mistakes, str(path)) if node else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
-        raise SpecError.listing((Mistake(str(path), line, "", error.problem or "", "this is not valid YAML"),)) from error
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        raise SpecError.listing((Mistake(str(path), line, "", problem, "this is not valid YAML"),)) from error
     except yaml.YAMLError as error:
         raise SpecError(f"{path}: not valid YAML: {error}") from error
     if mistakes:
@@ -98,19 +98,32 @@ def validate(document: Document, spec: type[S] | TypeAdapter[S]) -> S:
         raise SpecError.listing(tuple(_mistakes(document, error, spec))) from error
 
 
+def _refuse_tricks(path: Path, text: str) -> None:
+    """Reads tokens only, so that aliases and deep nesting are refused before anything is built from them."""
+    depth = 0
+    for token in yaml.scan(text):
+        line = token.start_mark.line + 1
+        if isinstance(token, yaml.AliasToken):
+            raise SpecError.listing((Mistake(str(path), line, "", f"*{token.value}", "write the value out; aliases are not read"),))
+        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
+        if depth > DEEPEST_NESTING:
+            raise SpecError(f"{path}:{line}: nested deeper than {DEEPEST_NESTING} levels")
+
+
 def _plain(node: yaml.Node, loc: Loc, lines: dict[Loc, int], mistakes: list[Mistake], path: str) -> Any:
     line = node.start_mark.line + 1
     lines.setdefault(loc, line)
-    if len(loc) > DEEPEST_NESTING:
-        raise SpecError(f"{path}:{line}: nested deeper than {DEEPEST_NESTING} levels")
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*loc, i), lines, mistakes, path) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
         return _scalar(node, path, loc)
     out: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        key = str(key_node.value)
         at = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            mistakes.append(Mistake(path, at, _dotted(loc), "", "the name of a field is plain text"))
+            continue
+        key = str(key_node.value)
         if key in out:
             fix = f"written twice, first on line {lines[(*loc, key)]}: keep one"
             mistakes.append(Mistake(path, at, _dotted((*loc, key)), "", fix))
@@ -125,6 +138,8 @@ def _scalar(node: yaml.Node, path: str, loc: Loc) -> Any:
     except yaml.YAMLError as error:
         fix = "write a plain value; YAML tags are not read"
         raise SpecError.listing((Mistake(path, node.start_mark.line + 1, _dotted(loc), str(node.tag), fix),)) from error
+    except Exception as error:  # PyYAML's constructors raise whatever a value like 2026-99-99, 0x or `!!int ""` runs into
+        raise SpecError.listing((Mistake(path, node.start_mark.line + 1, _dotted(loc), repr(node.value), str(error)),)) from error
 
 
 def _mistakes(document: Document, error: ValidationError, spec: Any) -> Iterator[Mistake]:
