@@ -24,11 +24,23 @@ class Source(Spec):
 
 
 class Join(Spec):
-    """Adds columns of a small source to each row by equal keys; rows without a match get missing values."""
+    """Adds columns of a small source to each row by equal keys; rows without a match get missing values.
+
+    A join never changes the number of rows: when keys repeat in the joined source, `repeats` says what happens.
+    """
 
     source: str = Field(description="Name of the source to join.")
-    on: tuple[str, ...] = Field(min_length=1, description="Key columns, of the same name on both sides.")
-    take: dict[str, str] = Field(min_length=1, description="Columns to add: name there -> name here.")
+    on: tuple[str, ...] | dict[str, str] = Field(min_length=1, description="Key columns; name there -> name here where they differ.")
+    take: tuple[str, ...] | dict[str, str] = Field(min_length=1, description="Columns to add; name there -> name here where they differ.")
+    repeats: Literal["refuse", "first"] = Field("refuse", description="Keys that repeat there: stop the ingest, or take the first.")
+
+    @property
+    def keys(self) -> dict[str, str]:
+        return _renamed(self.on)
+
+    @property
+    def taken(self) -> dict[str, str]:
+        return _renamed(self.take)
 
 
 class OnFail(StrEnum):
@@ -118,26 +130,62 @@ class IngestJob(JobSpec):
     )
     protect: dict[str, Protection] = Field({}, description="Sensitive columns, and what happens to them.")
     split: TimeSplit = Field(description="How rows are divided into train, validation and test.")
-    rows_per_part: int = Field(65536, ge=1024, description="Rows in one sealed part, at most.")
+    rows_per_part: int = Field(65536, ge=1024, description="Rows of the main source read, refined and sealed as one block.")
+
+    @property
+    def columns(self) -> dict[str, ColumnType]:
+        """Every column a row has after the joins, with its type, in order."""
+        found = dict(self.sources[self.main].columns)
+        for join in self.joins:
+            found |= {here: self.sources[join.source].columns[there] for there, here in join.taken.items()}
+        return found
 
     @model_validator(mode="after")
-    def _names(self) -> IngestJob:
+    def _sources_are_there(self) -> IngestJob:
         if self.main not in self.sources:
             raise ValueError(f"main {self.main!r} is none of the sources {', '.join(self.sources)}")
-        known = set(self.sources[self.main].columns)
+        known = dict(self.sources[self.main].columns)
         for join in self.joins:
             if join.source not in self.sources or join.source == self.main:
                 raise ValueError(f"joins: {join.source!r} is no other source; sources are {', '.join(self.sources)}")
             there = self.sources[join.source].columns
-            lost = [c for c in join.on if c not in known or c not in there] + [c for c in join.take if c not in there]
-            if lost:
-                raise ValueError(f"joins: {join.source} has no column {', '.join(lost)}, or the main source lacks that key")
-            known |= set(join.take.values())
-        used = [c.column for c in self.checks] + list(self.outcome) + list(self.protect) + [self.split.column]
+            _refuse([c for c in (*join.keys, *join.taken) if c not in there], f"joins: {join.source} does not declare")
+            _refuse([c for c in join.keys.values() if c not in known], f"joins: {join.source} is joined before there is")
+            _refuse([c for c in join.taken.values() if c in known], f"joins: {join.source} would overwrite")
+            _refuse([a for a, b in join.keys.items() if there[a] != known[b]], f"joins: {join.source} has another type of")
+            known |= {here: there[name] for name, here in join.taken.items()}
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_there(self) -> IngestJob:
+        known = self.columns
+        used = [c.column for c in self.checks] + [*self.outcome, *self.protect, self.split.column]
         used += [self.label.column] if self.label else []
         missing = sorted({c for c in used if c not in known})
         if missing:
             raise ValueError(f"no source brings the column {', '.join(missing)}; there are {', '.join(sorted(known))}")
-        if self.split.column in self.outcome:
-            raise ValueError(f"split.column {self.split.column!r} is in outcome, so it would not be kept")
+        _refuse([c for c in known if c.startswith("_")], "names that begin with _ are mlray's own:")
         return self
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> IngestJob:
+        known, numbers = self.columns, {"int", "float"}
+        if known[self.split.column] != "timestamp":
+            raise ValueError(f"split.column {self.split.column!r} is {known[self.split.column]}, not timestamp")
+        if self.split.column in (*self.outcome, *self.protect):
+            raise ValueError(f"split.column {self.split.column!r} is an outcome or protected, so it would not be kept as it is")
+        if self.label and (known[self.label.column] not in numbers or self.label.name in known):
+            raise ValueError(f"label: {self.label.name!r} must be a new name, and {self.label.column!r} a number")
+        _refuse([c.column for c in self.checks if isinstance(c, Between) and known[c.column] not in numbers], "checks: not a number:")
+        _refuse([c.column for c in self.checks if isinstance(c, OneOf) and known[c.column] != "text"], "checks: not text:")
+        _refuse([c for c in self.protect if c in self.outcome], "outcome columns are never sealed, so need no protection:")
+        return self
+
+
+def _renamed(names: tuple[str, ...] | dict[str, str]) -> dict[str, str]:
+    return names if isinstance(names, dict) else {name: name for name in names}
+
+
+def _refuse(columns: list[str], why: str) -> None:
+    if columns:
+        raise ValueError(f"{why} {', '.join(columns)}")

@@ -1,0 +1,195 @@
+"""Ray Data: raw rows -> a sealed DatasetVersion. read, join, check, label, protect, split, seal; then one commit.
+
+One task does all of it for its blocks, so plain rows never leave the process that read them: through Ray's object store
+come the small joined tables one way, and one line of JSON a block the other way. Each task streams the file and parses its
+own blocks alone: packed text cannot be entered in the middle, and skipping is cheap beside refining and sealing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+import ray.data
+from ray.exceptions import RayError
+
+from mlray.errors import MlrayError, WorkError
+from mlray.ingest import identity, join, parse, report, sources
+from mlray.ingest.parse import Input
+from mlray.ingest.refine import REJECTED, Refined, refine, schema
+from mlray.ingest.report import BlockReport, Ingested
+from mlray.ingest.spec import IngestJob, Protection
+from mlray.ledger.entry import Usage
+from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL, Capacity
+from mlray.progress import OnProgress, Progress, silent
+from mlray.vault.keyring import DataKey
+from mlray.vault.store import Draft, VaultAddress
+from mlray.vault.version import DatasetVersion, Part, dataset_digest
+
+Sink = Callable[[str, str, pa.Table], Part]  # part name, split, rows -> what was stored
+OnUsage = Callable[[str, Usage], None]  # a key that names this use once, and the use
+CPUS = 1.0  # of one task
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The sink of every real ingest. Holds an address and a wrapped key."""
+
+    draft: Draft
+
+    def __call__(self, name: str, split: str, rows: pa.Table) -> Part:
+        return self.draft.address.open().write_part(self.draft, name, split, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a task is sent: names and addresses, no row and no secret. `sides` refers to the joined tables."""
+
+    job: IngestJob
+    main: Input
+    slices: int
+    sides: Any
+    vault: VaultAddress
+    sink: Sink
+
+    def keys(self) -> dict[str, DataKey]:
+        """Pseudonym keys by column: the same value has the same pseudonym in every version of the dataset."""
+        columns = [column for column, how in self.job.protect.items() if how is Protection.PSEUDONYMISE]
+        keyring = self.vault.open().keyring if columns else None
+        return {column: keyring.pseudonym_key(f"{self.job.dataset}/{column}") for column in columns} if keyring else {}
+
+
+def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgress = silent, on_usage: OnUsage | None = None) -> Ingested:
+    """One sealed version of the job's dataset; Ray must be connected unless the version is there already.
+
+    `base` is where relative paths start. Raises SpecError for sources that are not what the job says, WorkError when rows
+    cannot be used; then nothing is committed, and what was written is removed.
+    """
+    inputs = {name: sources.find(name, source, base) for name, source in job.sources.items()}
+    lineage = identity.lineage(job, inputs, sources.code_digest())
+    digest = dataset_digest(job.dataset, lineage)
+    if known := vault.open().known_dataset(job.dataset, digest):
+        on_progress(Progress("ingest", f"{known} is there already"))
+        return Ingested.found(known)
+    sides = tuple(join.side(sources.read_all(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
+    draft = vault.open().draft_dataset(job.dataset, digest)
+    try:
+        reports = list(_told(_run(_work(job, inputs, sides, Sealed(draft))), draft, identity.blocks(job, inputs), on_progress, on_usage))
+        _unchanged(inputs)
+        version = _commit(draft, job, lineage, reports)
+    except BaseException:
+        vault.open().discard(draft)
+        raise
+    on_progress(Progress("ingest", f"committed {version}"))
+    return Ingested.found(version, tuple(_usage(draft, found) for found in reports), reused=False)
+
+
+def mill(batch: pa.Table, work: Work) -> Iterator[pa.Table]:
+    """What a task does: every block of its slices, from text to sealed parts. Yields one line of JSON a block."""
+    sides, keys, node = ray.get(work.sides), work.keys(), _node()
+    for number in batch["id"].to_pylist():
+        try:
+            yield from (pa.table({"line": [found.to_json()]}) for found in _slice(number, work, sides, keys, node))
+        except MlrayError as error:
+            yield pa.table({"line": [report.failure(error)]})
+
+
+def _slice(number: int, work: Work, sides: tuple[pa.Table, ...], keys: dict[str, DataKey], node: Usage) -> Iterator[BlockReport]:
+    job, main = work.job, work.main
+    begun = time.monotonic()
+    with closing(sources.body(main.uri)) as stream:
+        for block, text in parse.cut(stream, job.rows_per_part, lambda block: block % work.slices == number):
+            rows = parse.parse(text, main.names, job.sources[job.main], main.where, first_line=2 + block * job.rows_per_part)
+            refined = refine(rows, job, sides, keys)
+            parts = tuple(work.sink(f"{split}-{block:05d}", split, piece) for split, piece in refined.pieces.items())
+            yield _report(job, block, rows.num_rows, refined, parts, replace(node, seconds=time.monotonic() - begun))
+            begun = time.monotonic()
+
+
+def _report(job: IngestJob, block: int, rows: int, refined: Refined, parts: tuple[Part, ...], usage: Usage) -> BlockReport:
+    kept = {split: piece for split, piece in refined.pieces.items() if split != REJECTED}
+    periods = {split: (min_max["min"].isoformat(), min_max["max"].isoformat()) for split, min_max in _extents(kept, job.split.column)}
+    positives = {split: pc.sum(piece[job.label.name]).as_py() or 0 for split, piece in kept.items()} if job.label else {}
+    return BlockReport(block, rows, parts, refined.rejected, refined.warned, periods, positives, usage)
+
+
+def _extents(pieces: dict[str, pa.Table], column: str) -> Iterator[tuple[str, Any]]:
+    return ((split, pc.min_max(piece[column]).as_py()) for split, piece in pieces.items())
+
+
+def _node() -> Usage:
+    """One CPU of this node, for no time yet."""
+    context = ray.get_runtime_context()
+    labels, node = context.get_node_labels(), context.get_node_id()
+    cpus = next((n["Resources"].get("CPU", CPUS) for n in ray.nodes() if n["NodeID"] == node), CPUS)
+    capacity = labels.get(MARKET_LABEL, Capacity.ON_DEMAND)
+    return Usage(labels.get(NODE_TYPE_LABEL, ""), str(capacity), 0.0, min(1.0, CPUS / cpus))
+
+
+def _work(job: IngestJob, inputs: dict[str, Input], sides: tuple[pa.Table, ...], sink: Sealed) -> Work:
+    cpus = ray.cluster_resources().get("CPU", CPUS)
+    slices = identity.slices(identity.blocks(job, inputs), cpus)
+    return Work(job, inputs[job.main], slices, ray.put(sides), sink.draft.address, sink)
+
+
+def _run(work: Work) -> Iterator[str]:
+    """The lines of all blocks, as they come. Tasks of a lost node are run again by Ray."""
+    with _quiet():
+        rows = ray.data.range(work.slices, override_num_blocks=work.slices)
+        lines = rows.map_batches(mill, batch_size=None, batch_format="pyarrow", fn_kwargs={"work": work}, num_cpus=CPUS)
+    try:
+        for batch in lines.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from batch["line"].to_pylist()
+    except RayError as error:
+        raise WorkError(f"the ingest failed: {str(error).strip().splitlines()[-1]}", hint="see Ray's logs for the whole story") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ray Data without bars of its own, and each block's line handed over at once instead of gathered into larger blocks."""
+    context = ray.data.DataContext.get_current()
+    wanted = {"enable_progress_bars": False, "print_on_execution_start": False, "target_max_block_size": 1}
+    before = {name: getattr(context, name) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            setattr(context, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+
+
+def _told(lines: Iterator[str], draft: Draft, expected: int, on_progress: OnProgress, on_usage: OnUsage | None) -> Iterator[BlockReport]:
+    done, rows, rejected = 0, 0, 0
+    for line in lines:
+        found = report.from_json(line)
+        done, rows, rejected = done + 1, rows + found.rows, rejected + sum(found.rejected.values())
+        if on_usage:
+            on_usage(*_usage(draft, found))
+        on_progress(Progress("ingest", f"{rows:,} rows read, {rejected:,} rejected", done, max(done, expected)))
+        yield found
+
+
+def _usage(draft: Draft, found: BlockReport) -> tuple[str, Usage]:
+    return f"ingest/{draft.id}/{found.block}", found.usage
+
+
+def _unchanged(inputs: dict[str, Input]) -> None:
+    """A file that changed while it was read would make rows no digest stands for."""
+    for found in inputs.values():
+        if sources.digest(found.uri) != found.digest:
+            raise WorkError(f"{found.where} changed while it was read", hint="run the ingest again when nobody writes to it")
+
+
+def _commit(draft: Draft, job: IngestJob, lineage: tuple[tuple[str, str], ...], reports: list[BlockReport]) -> DatasetVersion:
+    totals = report.total(reports)
+    about = totals.about | {"job": job.name, "owner": job.owner, "label": job.label.name if job.label else None}
+    vault = draft.address.open()
+    return vault.commit_dataset(draft, totals.parts, schema=schema(job), lineage=lineage, rejected=totals.rejected, about=about)
