@@ -120,7 +120,9 @@ def _distinct(column: pa.ChunkedArray) -> tuple[str, ...]:
 def _check_names(inputs: tuple[InputColumn, ...]) -> None:
     for column in inputs:
         if FORBIDDEN & set(column.name):
-            raise ValueError(f"feature {column.name!r} holds one of {' '.join(sorted(FORBIDDEN))}, which XGBoost refuses: rename the column")
+            raise ValueError(
+                f"feature {column.name!r} holds one of {' '.join(sorted(FORBIDDEN))}, which XGBoost refuses: rename the column"
+            )
 
 
 def _check_columns(table: pa.Table, inputs: tuple[InputColumn, ...]) -> None:

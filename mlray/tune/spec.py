@@ -11,6 +11,11 @@ from mlray.policy.job import NAME, JobSpec
 from mlray.spec import Spec
 from mlray.units import Duration
 
+# Set by mlray: what is learnt, how it is measured, and what makes a resumed training equal an undisturbed one.
+RESERVED = frozenset(
+    {"objective", "eval_metric", "tree_method", "nthread", "n_jobs", "seed", "random_state", "booster", "process_type", "updater", "device"}
+)
+
 
 class Whole(Spec):
     """A whole number between two bounds."""
@@ -19,7 +24,12 @@ class Whole(Spec):
     low: int = Field(description="Smallest value.")
     high: int = Field(description="Largest value.")
     log: bool = Field(False, description="Searched on a logarithmic scale.")
-    start: int | None = Field(None, description="Where the search begins; a cheap value saves dollars.")
+    start: int | None = Field(None, description="Where the search begins; a cheap value saves dollars. Default: low.")
+
+    @model_validator(mode="after")
+    def _rules(self) -> Whole:
+        _check_axis(self)
+        return self
 
 
 class Real(Spec):
@@ -29,7 +39,21 @@ class Real(Spec):
     low: float = Field(description="Smallest value.")
     high: float = Field(description="Largest value.")
     log: bool = Field(False, description="Searched on a logarithmic scale.")
-    start: float | None = Field(None, description="Where the search begins.")
+    start: float | None = Field(None, description="Where the search begins. Default: low.")
+
+    @model_validator(mode="after")
+    def _rules(self) -> Real:
+        _check_axis(self)
+        return self
+
+
+def _check_axis(axis: Whole | Real) -> None:
+    if axis.low >= axis.high:
+        raise ValueError(f"low ({axis.low}) must be below high ({axis.high}); a value that does not vary belongs under fixed")
+    if axis.log and axis.low <= 0:
+        raise ValueError(f"log needs low ({axis.low}) above 0")
+    if axis.start is not None and not axis.low <= axis.start <= axis.high:
+        raise ValueError(f"start ({axis.start}) is outside {axis.low}..{axis.high}")
 
 
 Parameter = Annotated[Whole | Real, Field(discriminator="kind")]
@@ -69,6 +93,14 @@ class TuneJob(JobSpec):
             raise ValueError(f"features hold the label {self.label!r}: remove it, or the model predicts its own answer")
         if "rounds" not in self.space:
             raise ValueError("space has no `rounds`: add it, like rounds: {kind: int, low: 20, high: 400, log: true, start: 20}")
+        if not isinstance(self.space["rounds"], Whole) or self.space["rounds"].low < 1:
+            raise ValueError("space.rounds must be whole numbers from 1 on, like {kind: int, low: 20, high: 400, log: true, start: 20}")
+        taken = sorted(RESERVED & (self.space.keys() | self.fixed.keys()))
+        if taken:
+            raise ValueError(f"{', '.join(taken)} is set by mlray: remove it from space and fixed")
+        twice = sorted(self.space.keys() & self.fixed.keys())
+        if twice:
+            raise ValueError(f"{', '.join(twice)} is both searched and fixed: keep one")
         if self.budget is None:
             raise ValueError("a search needs a budget, like budget: $0.25")
         return self

@@ -1,0 +1,66 @@
+"""Desk: holds the newest Search while Tune runs, and tells what happens. Its caller brings the clock, prices and places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from mlray.progress import OnProgress, Progress
+from mlray.tune.judge import overdrawn
+from mlray.tune.search import Book, Search
+from mlray.tune.trial import Place, Trial
+
+INTERRUPTED = "it was interrupted"
+
+
+class Desk:
+    """All methods are called in one thread, the driver's. `place_of` gives the place of a trial on a node, by the node's id."""
+
+    def __init__(self, search: Search, book: Book, place_of: Callable[[str], Place], now: Callable[[], datetime], tell: OnProgress) -> None:
+        self.search, self._book, self._place_of, self._now, self._tell = search, book, place_of, now, tell
+
+    def propose(self) -> Trial | None:
+        """The next trial, or None when the search has come to its end."""
+        before = len(self.search.trials)
+        self.search = self.search.proposed()
+        return self.search.trials[-1] if len(self.search.trials) > before else None
+
+    def hear(self, id: str, said: Mapping[str, Any]) -> bool:
+        """What a worker reported; see `worker.py`. Whether the trial goes on."""
+        now = self._now()
+        if said["event"] == "began":
+            self.search = self.search.began(id, self._place_of(said["node"]), now)
+            return True
+        if said["event"] == "failed":
+            self.search = self.search.failed(id, said["seconds"], said["why"], now, self._book)
+            self._say(id, f"failed: {said['why']}")
+            return False
+        self.search, decision = self.search.reported(id, said["round"], said.get("auc"), said["seconds"], now, self._book)
+        if "auc" in said or not decision.go_on:
+            self._say(id, decision.reason)
+        return decision.go_on
+
+    def lose(self, id: str, final: bool) -> None:
+        if self.search.trial(id).state.over:
+            return
+        self.search = self.search.lost(id, self._now(), self._book, final)
+        self._say(id, "lost its worker for the last time" if final else "lost its worker, goes on from its last checkpoint")
+
+    def over(self) -> bool:
+        """Whether all trials must stop now."""
+        why = overdrawn(self.search.running, self.search.room(self._now()))
+        self.search = self.search.ending(why) if why else self.search
+        return bool(why)
+
+    def close(self) -> None:
+        """Nothing runs any more: books what ran until now. Trials that nobody here ended were interrupted."""
+        if self.search.running:
+            self.search = self.search.stopped(self.search.ended or INTERRUPTED, self._now(), self._book)
+
+    def _say(self, id: str, what: str) -> None:
+        trial, trials = self.search.trial(id), self.search.trials
+        at = trial.reports[-1].round if trial.reports else 0
+        value = f"auc {trial.auc:.4f}, " if trial.auc is not None else ""
+        over = sum(held.state.over for held in trials)
+        self._tell(Progress("tune", f"{id}: {value}round {at}/{trial.rounds}, {trial.spent}: {what}", over, self.search.job.trials.most))

@@ -1,0 +1,202 @@
+"""tune: a search on the cluster that Ray is connected to, from a sealed dataset to a committed model."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune as ray_tune
+
+from mlray.clock import Clock, SystemClock
+from mlray.errors import RefusedError, SpecError
+from mlray.features.transform import Transform
+from mlray.ledger.entry import Cause, Charge
+from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL
+from mlray.progress import OnProgress, silent
+from mlray.tune.desk import Desk
+from mlray.tune.hooks import Judge, Losses, Proposer, Watch
+from mlray.tune.model import Assessed, assess
+from mlray.tune.resume import best_within
+from mlray.tune.search import Search
+from mlray.tune.spec import TuneJob
+from mlray.tune.trial import Place, Trial, best_of
+from mlray.tune.worker import Work, open_checkpoint, search_context, work
+from mlray.units import Money, Price
+from mlray.vault.keyring import DataKey
+from mlray.vault.store import Vault, VaultAddress
+from mlray.vault.version import DatasetVersion, ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search came to. `model` is None when no trial reported; `ended` says why it stopped."""
+
+    model: ModelVersion | None
+    trials: tuple[Trial, ...]
+    spent: Money
+    overspend: Money
+    best: Trial | None
+    metric_validation: float
+    metric_test: float
+    ended: str
+
+
+def tune(
+    job: TuneJob,
+    vault: VaultAddress,
+    price_of: Mapping[str, Price],
+    limit: Money,
+    deadline: datetime | None,
+    charge: Callable[[Charge], Money],
+    cause: Cause,
+    storage: Path,
+    on_progress: OnProgress = silent,
+    clock: Clock | None = None,
+) -> Searched:
+    """Searches until the money, the time or the trials end, and commits the best model.
+
+    `charge` books a charge and answers what is left for this job; `storage` is a folder that every node reaches. Raises
+    RefusedError without a price to charge by, SpecError when the dataset lacks a column. Ctrl-C keeps the best so far.
+    """
+    if not price_of:
+        raise RefusedError("no node type has a known price", hint="add metadata.mlray.prices to the cluster file")
+    clock = clock or SystemClock()
+    cause = cause if cause.run else replace(cause, run=f"{job.name}-{secrets.token_hex(4)}")
+    opened = vault.open()
+    dataset = opened.find_dataset(job.dataset, job.version)
+    transform = _transform(job, opened, dataset)
+    key, wrapped = opened.keyring.new_key(search_context(cause.run))
+    params = (*job.fixed.items(), ("seed", job.seed), ("nthread", job.trials.cpus))
+    assigned = Work(
+        cause.run,
+        vault,
+        dataset.name,
+        dataset.digest,
+        job.label,
+        transform.to_json(),
+        wrapped,
+        params,
+        job.trials.report_every,
+        job.trials.cpus,
+    )
+    search = Search(job, cause, limit, limit, _until(job, deadline, clock.now()))
+    desk = Desk(search, charge, Places(job.trials.cpus, price_of), clock.now, on_progress)
+    try:
+        results = _run(job, assigned, desk, tuple(price_of), storage)
+        return _finished(desk.search, results, key, opened, dataset, transform)
+    finally:
+        shutil.rmtree(storage / cause.run, ignore_errors=True)
+
+
+def _run(job: TuneJob, assigned: Work, desk: Desk, priced: tuple[str, ...], storage: Path) -> Any:
+    """Tune's results. When it returns or raises, nothing runs any more and every second until then is booked."""
+    _quieten()
+    tuner = ray_tune.Tuner(
+        ray_tune.with_resources(lambda config: work(assigned, config), _where(job, priced)),
+        tune_config=ray_tune.TuneConfig(
+            search_alg=Proposer(desk),
+            scheduler=Judge(desk),
+            num_samples=job.trials.most,
+            max_concurrent_trials=job.trials.parallel,
+            reuse_actors=True,  # a fresh actor costs 1-2 CPU seconds, more than most trials
+        ),
+        run_config=ray_tune.RunConfig(
+            name=assigned.run,
+            storage_path=str(storage),
+            stop=Watch(desk),
+            callbacks=[Losses(desk)],
+            failure_config=ray_tune.FailureConfig(max_failures=job.trials.losses),
+            checkpoint_config=ray_tune.CheckpointConfig(num_to_keep=1),
+            verbose=0,
+        ),
+    )
+    try:
+        return tuner.fit()
+    finally:
+        desk.close()
+
+
+def _where(job: TuneJob, priced: tuple[str, ...]) -> Any:
+    """Only nodes whose price is known: on any other no second could be charged."""
+    market = "in(spot,on-demand)" if job.trials.market == "any" else job.trials.market
+    selector = {MARKET_LABEL: market, NODE_TYPE_LABEL: f"in({','.join(priced)})"}
+    return ray_tune.PlacementGroupFactory([{"CPU": job.trials.cpus}], bundle_label_selector=[selector])
+
+
+class Places:
+    """The place a trial takes on a node, by the node's id; remembered, because a node that is gone was paid as well."""
+
+    def __init__(self, cpus: int, price_of: Mapping[str, Price]) -> None:
+        self._cpus, self._price_of, self._known = cpus, price_of, dict[str, Place]()
+
+    def __call__(self, node: str) -> Place:
+        if node not in self._known:
+            self._known[node] = self._place(next((held for held in ray.nodes() if held["NodeID"] == node), {}))
+        return self._known[node]
+
+    def _place(self, node: Mapping[str, Any]) -> Place:
+        """Raises RefusedError for a node without a price or a size: nothing runs that cannot be charged."""
+        labels, cpus = node.get("Labels", {}), node.get("Resources", {}).get("CPU", 0.0)
+        kind = labels.get(NODE_TYPE_LABEL, "")
+        if kind not in self._price_of or not cpus:
+            raise RefusedError(f"node type {kind!r} has no known price", hint="add it to metadata.mlray.prices of the cluster file")
+        return Place(kind, labels.get(MARKET_LABEL, ""), min(1.0, self._cpus / cpus), self._price_of[kind])
+
+
+def _transform(job: TuneJob, vault: Vault, dataset: DatasetVersion) -> Transform:
+    there = [name for name, _ in dataset.manifest.schema]
+    if missing := [name for name in (*job.features.columns, job.label) if name not in there]:
+        raise SpecError(f"{job.name}: {dataset} has no column {', '.join(missing)}", hint=f"it has {', '.join(there)}")
+    try:
+        return Transform.fit(vault.read(dataset, "train", list(job.features.columns)), job.features)
+    except ValueError as wrong:
+        raise SpecError(f"{job.name}: {wrong}") from wrong
+
+
+def _until(job: TuneJob, deadline: datetime | None, now: datetime) -> datetime | None:
+    ends = [now + timedelta(seconds=job.within.seconds)] if job.within else []
+    return min([*ends, *([deadline] if deadline else [])], default=None)
+
+
+def _finished(search: Search, results: Any, key: DataKey, vault: Vault, dataset: DatasetVersion, transform: Transform) -> Searched:
+    nothing, ended = float("nan"), search.ended or "all trials ended"
+    best = best_of(search.trials)
+    assessed = _assessed(search, best, results, key, vault, dataset, transform) if best else None
+    if assessed is None:
+        why = next((f": {trial.id} {trial.reason}" for trial in search.trials if trial.reason), "")
+        return Searched(None, search.trials, search.spent, search.overspend, None, nothing, nothing, f"{ended}; no trial reported{why}")
+    lineage = ((f"dataset:{dataset.name}", dataset.digest),)
+    model = vault.commit_model(search.job.model, assessed.files, assessed.card, lineage)
+    values = assessed.metric("auc_validation"), assessed.metric("auc_test")
+    return Searched(model, search.trials, search.spent, search.overspend, best, *values, ended)
+
+
+def _assessed(
+    search: Search, best: Trial, results: Any, key: DataKey, vault: Vault, dataset: DatasetVersion, transform: Transform
+) -> Assessed | None:
+    held = next((result.checkpoint for result in results if (result.config or {}).get("trial") == best.id), None)
+    if held is None:
+        return None
+    with held.as_directory() as folder:
+        found, booster = open_checkpoint(key, search.cause.run, best.id, Path(folder))
+    report = best_within(best, found)
+    if report is None:
+        return None
+    columns = [*search.job.features.columns, search.job.label]
+    rows = {split: vault.read(dataset, split, columns) for split in ("validation", "test")}
+    return assess(search, best, report, booster, transform, dataset, rows)
+
+
+def _quieten() -> None:
+    """Tune's own output off: what it would tell is told as Progress, and its loggers cost more than a small trial."""
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)

@@ -1,0 +1,143 @@
+"""Trial, Report, TrialDecision: one attempt in a search, what it said so far, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from mlray.ledger.entry import Usage
+from mlray.units import ZERO, Money, Price
+
+Params = tuple[tuple[str, int | float], ...]
+Point = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A configuration, and the move of the search that led to it.
+
+    `point` is the configuration in the unit cube; `base` is the trial it was reached from ("" for a start), going
+    along `direction`; `restart` counts the starts.
+    """
+
+    params: Params
+    point: Point
+    restart: int = 0
+    base: str = ""
+    direction: Point = ()
+
+    def __getitem__(self, name: str) -> int | float:
+        return dict(self.params)[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The part of a node that a trial occupies, and what the whole node costs."""
+
+    node_type: str
+    capacity: str
+    share: float
+    price: Price
+
+    def usage(self, seconds: float) -> Usage:
+        return Usage(self.node_type, self.capacity, seconds, self.share)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a trial said after `round` boosting rounds, and what the time since the report before it cost.
+
+    `auc` is on the validation split; None in a beat, which is a charge and no checkpoint.
+    """
+
+    round: int
+    auc: float | None
+    cost: Money
+
+
+class State(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def over(self) -> bool:
+        return self in (State.DONE, State.STOPPED, State.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialDecision:
+    """Whether a trial goes on, and why."""
+
+    go_on: bool
+    reason: str
+    done: bool = False
+
+    @property
+    def state(self) -> State:
+        return State.RUNNING if self.go_on else State.DONE if self.done else State.STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration and its training. `losses` counts workers taken away under it.
+
+    `place` is where it runs now; `booked` seconds of this attempt are charged, the last of them at `marked`.
+    """
+
+    id: str
+    proposal: Proposal
+    state: State = State.WAITING
+    reason: str = ""
+    reports: tuple[Report, ...] = ()
+    spent: Money = ZERO
+    losses: int = 0
+    place: Place | None = None
+    booked: float = 0.0
+    marked: datetime | None = None
+    slices: int = 0
+
+    @property
+    def params(self) -> dict[str, int | float]:
+        return dict(self.proposal.params)
+
+    @property
+    def rounds(self) -> int:
+        """How many it is to run."""
+        return int(self.proposal["rounds"])
+
+    @property
+    def measured(self) -> tuple[Report, ...]:
+        return tuple(report for report in self.reports if report.auc is not None)
+
+    @property
+    def best(self) -> Report | None:
+        """The earliest of its best reports: the fewest trees for the same value."""
+        return max(self.measured, key=lambda report: (report.auc or 0.0, -report.round), default=None)
+
+    @property
+    def auc(self) -> float | None:
+        return self.best.auc if self.best else None
+
+    @property
+    def pace(self) -> Money:
+        """What its next report is expected to cost: the dearest of its last three."""
+        return max((report.cost for report in self.reports[-3:]), default=ZERO)
+
+    def unbooked(self, now: datetime) -> Money:
+        """What has run up since its last charge."""
+        if self.place is None or self.marked is None:
+            return ZERO
+        return self.place.price.over(max(0.0, (now - self.marked).total_seconds()), self.place.share)
+
+    def ended(self, state: State, reason: str) -> Trial:
+        return replace(self, state=state, reason=reason, place=None, marked=None)
+
+
+def best_of(trials: tuple[Trial, ...]) -> Trial | None:
+    """The highest validation AUC; of equals the cheaper, then the earlier."""
+    measured = [trial for trial in trials if trial.auc is not None]
+    return min(measured, key=lambda trial: (-(trial.auc or 0.0), trial.spent, trial.id), default=None)
