@@ -31,9 +31,10 @@ EDGES = {
     "watch.notify",
     "watch.metrics",
 }
-EDGES |= {"ledger.rows", "serve.autoscaler", "govern.loop", "launch.local", "jobs.read", "jobs.run", "console", "cli"}
+EDGES |= {"ledger.rows", "serve.autoscaler", "govern.loop", "govern.till", "govern.cluster", "launch.local", "jobs.read", "jobs.run", "console", "cli"}
 EDGES |= {"launch.processes", "launch.keeper", "launch.dashboard", "launch.spill"}
 EDGES |= {"tune.worker", "tune.hooks"}
+EDGES |= {"serve.doors", "serve.replica"}
 # What reaches the world: packages, and functions of packages that are otherwise fine.
 WORLD = {"ray", "os", "shutil", "tempfile", "subprocess", "signal", "threading", "multiprocessing", "asyncio", "time", "random"}
 WORLD |= {"secrets", "socket", "http", "urllib.request", "requests", "httpx", "sqlalchemy"}

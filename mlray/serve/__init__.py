@@ -1,0 +1,1 @@
+"""Models offered to callers, replicated and scaled inside their policy."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from mlray.policy.job import NAME, JobSpec
 from mlray.spec import Spec
@@ -27,6 +28,20 @@ class Door(Spec):
     largest_body: Memory = Field(Memory(4 << 20), description="Larger requests are refused with 413.")
     most_rows: int = Field(10_000, ge=1, description="Requests with more rows are refused with 413.")
 
+    @field_validator("host")
+    @classmethod
+    def _address(cls, host: str) -> str:
+        try:
+            return str(ip_address(host))
+        except ValueError:
+            raise ValueError("write an IP address of the head, like 127.0.0.1 or 0.0.0.0") from None
+
+    @model_validator(mode="after")
+    def _private(self) -> Door:
+        if self.tls is None and not ip_address(self.host).is_loopback:
+            raise ValueError(f"host {self.host} needs tls, or tokens cross the network in the clear: add tls, or listen on 127.0.0.1")
+        return self
+
 
 class Scaling(Spec):
     """How load becomes replicas, inside what the policy allows."""
@@ -42,6 +57,7 @@ class Replica(Spec):
 
     cpus: float = Field(0.5, gt=0, description="CPUs set aside for it.")
     market: Literal["spot", "on-demand", "any"] = Field("any", description="Where it runs.")
+    per_node: int | None = Field(None, ge=1, description="Replicas on one node at most; 1 lets the loss of a node take one only.")
 
 
 class ServeJob(JobSpec):
