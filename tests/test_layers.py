@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LINE = (
     "errors units spec progress clock home files database < vault < market < ledger < policy < access < features"
-    " < ingest | tune | serve | watch < govern < simulate < launch < jobs < client console < cli"
+    " < ingest | tune | serve | watch < govern < simulate < launch client < jobs < console < cli"
 )
 ORDER = {name: place for place, group in enumerate(LINE.split("<")) for name in group.replace("|", " ").split()}
 APART = {"ingest", "tune", "serve", "watch"}
@@ -31,10 +31,22 @@ EDGES = {
     "watch.notify",
     "watch.metrics",
 }
-EDGES |= {"ledger.rows", "serve.autoscaler", "govern.loop", "govern.till", "govern.cluster", "launch.local", "jobs.read", "jobs.run", "console", "cli"}
+EDGES |= {
+    "ledger.rows",
+    "serve.autoscaler",
+    "govern.loop",
+    "govern.till",
+    "govern.cluster",
+    "launch.local",
+    "jobs.read",
+    "jobs.run",
+    "console",
+    "cli",
+}
 EDGES |= {"launch.processes", "launch.keeper", "launch.dashboard", "launch.spill"}
 EDGES |= {"tune.worker", "tune.hooks"}
 EDGES |= {"serve.doors", "serve.replica"}
+EDGES |= {"jobs.demo", "jobs.desk", "jobs.endpoints", "jobs.purse", "launch.shim.sitecustomize"}
 # What reaches the world: packages, and functions of packages that are otherwise fine.
 WORLD = {"ray", "os", "shutil", "tempfile", "subprocess", "signal", "threading", "multiprocessing", "asyncio", "time", "random"}
 WORLD |= {"secrets", "socket", "http", "urllib.request", "requests", "httpx", "sqlalchemy"}

@@ -1,0 +1,1 @@
+"""What the owner asked for, turned into room to act."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from math import comb
@@ -30,7 +30,12 @@ class Footing:
     on_demand: Interruptions | None = None
 
 
-class Room(StrEnum):
+HOUR = timedelta(hours=1)
+# At exactly what the money pays, a replica would come and go with every cent; a new one must be paid with some left.
+TO_SPARE = 0.05
+
+
+class Bound(StrEnum):
     """What bounds a deployment: its policy alone, money that is short, gone, or given up on, or what is not known."""
 
     OPEN = "open"
@@ -48,7 +53,7 @@ class Allowance:
     ceiling: int
     spot_share: float
     reason: str
-    room: Room = Room.OPEN
+    bound: Bound = Bound.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +76,15 @@ def allow(policy: Policy, balance: Balance | None, footing: Footing, now: dateti
     if balance is None or footing.hourly is None:
         what = "balance of the policy" if balance is None else "price of a replica"
         held = max(floor.replicas, min(footing.running, high))
-        return room(held, reason=f"{floor.reason}; the {what} is not known, so nothing grows", room=Room.UNKNOWN)
+        return room(held, reason=f"{floor.reason}; the {what} is not known, so nothing grows", bound=Bound.UNKNOWN)
     if balance.left(Stage.SERVE) <= ZERO:
         return _spent(policy, balance, floor, footing)
     left = max(ZERO, balance.left(Stage.SERVE) - others)
-    paid = _paid(left, footing.hourly, balance, now)
+    paid = _paid(left, footing.hourly, footing.running, (balance.window_end - now) / HOUR)
     why = f"{floor.reason}; {left} left pays {_count(paid)} at {footing.hourly}/h each until {moment(balance.window_end)}"
     if paid < floor.replicas:
-        return room(floor.replicas, reason=f"{why}: the floor is held, nothing grows", room=Room.SHORT)
-    return room(min(paid, high), reason=why, room=Room.OPEN if paid >= high else Room.SHORT)
+        return room(floor.replicas, reason=f"{why}: the floor is held, nothing grows", bound=Bound.SHORT)
+    return room(min(paid, high), reason=why, bound=Bound.OPEN if paid >= high else Bound.SHORT)
 
 
 def solve_floor(promise: Availability, footing: Footing) -> Floor:
@@ -131,15 +136,16 @@ def _steady(rate: Interruptions | None) -> float:
 def _spent(policy: Policy, balance: Balance, floor: Floor, footing: Footing) -> Allowance:
     gone, n = f"no money is left for serve until {moment(balance.window_end)}", floor.replicas
     if policy.budget.when_short.serve == WhenShort.STOP:
-        return Allowance(0, 0, footing.spot_share, f"{gone}; when_short: stop gives up the floor of {n}", Room.STOPPED)
-    return Allowance(n, n, footing.spot_share, f"{floor.reason}; {gone}; when_short: keep-floor holds it", Room.SPENT)
+        return Allowance(0, 0, footing.spot_share, f"{gone}; when_short: stop gives up the floor of {n}", Bound.STOPPED)
+    return Allowance(n, n, footing.spot_share, f"{floor.reason}; {gone}; when_short: keep-floor holds it", Bound.SPENT)
 
 
-def _paid(left: Money, hourly: Money, balance: Balance, now: datetime) -> int:
-    """Whole replicas that `left` pays until the window ends; a million where they cost nothing until then."""
-    hours = max(0.0, (balance.window_end - now).total_seconds()) / 3600
+def _paid(left: Money, hourly: Money, running: int, hours: float) -> int:
+    """Whole replicas that `left` pays for `hours`: those that run to the last cent, more only with TO_SPARE."""
     each = hourly.micros * hours
-    return int(max(0, left.micros) / each) if each > 0 else 1_000_000
+    if each <= 0:
+        return 1_000_000
+    return max(int(left.micros / (each * (1 + TO_SPARE))), min(int(left.micros / each), running))
 
 
 def _count(paid: int) -> str:

@@ -95,11 +95,16 @@ def test_the_binomial_tail_equals_counting_every_case(k: int, n: int, chance: fl
 
 
 def test_a_full_budget_pays_up_to_the_most_replicas():
-    assert room("$0", amount="$12") == (2, 4)
+    assert room("$0", amount="$13") == (2, 4)
 
 
 def test_nine_dollars_for_twelve_hours_pay_three_replicas_at_a_quarter():
-    assert room("$1") == (2, 3)
+    assert room("$1", running=3) == (2, 3)
+    assert room("$1.01", running=3) == (2, 2)
+
+
+def test_a_third_replica_is_added_only_with_a_twentieth_to_spare():
+    assert [room(spent, running=2)[1] for spent in ("$1", "$0.56", "$0.54")] == [2, 2, 3]
 
 
 def test_the_same_money_pays_more_replicas_when_the_window_is_nearly_over():
@@ -121,7 +126,7 @@ def test_when_nothing_is_left_the_owner_says_which_promise_gives_way():
 
 def test_what_other_deployments_will_cost_is_not_spent_twice():
     assert room("$0", others="$6") == (2, 2)
-    assert room("$0", others="$1") == (2, 3)
+    assert room("$0", others="$0.50") == (2, 3)
 
 
 @pytest.mark.parametrize("running, ceiling", [(0, 2), (3, 3), (9, 4)])

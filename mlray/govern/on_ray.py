@@ -1,0 +1,128 @@
+"""The governor as a detached actor on the head: it outlives the jobs that ask for it, and its own death."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from mlray import files
+from mlray.clock import SystemClock
+from mlray.errors import ClusterError
+from mlray.govern.cluster import LiveCluster
+from mlray.govern.loop import Governor
+from mlray.govern.snapshot import Watched
+from mlray.govern.store import GovernStore
+from mlray.govern.till import SLICE_S
+from mlray.home import Home
+from mlray.ledger.entry import Cause
+from mlray.ledger.store import LedgerStore
+from mlray.market.spec import NODE_TYPE_LABEL, Cluster
+from mlray.policy.allowance import Allowance
+from mlray.policy.spec import Policy
+
+NAME, NAMESPACE = "mlray-governor", "mlray"
+TICK_S = 5.0
+ANSWER_S = 60.0
+DASHBOARD = "http://127.0.0.1:8265"  # Ray's own default
+
+
+class GovernorActor:
+    """Ticks in a thread of its own; calls and ticks take turns. Times are in seconds."""
+
+    def __init__(self, home: Home, cluster: str, tick_s: float, slice_s: float) -> None:
+        world = LiveCluster(_file(home, cluster), os.environ.get("RAY_API_SERVER_ADDRESS", DASHBOARD))
+        stores = LedgerStore(home.database), GovernStore(home.database, cluster)
+        self._governor = Governor(world, *stores, SystemClock(), slice_s)
+        self._turn = threading.RLock()
+        self._tick_s = tick_s
+        threading.Thread(target=self._run, daemon=True, name="governor").start()
+
+    def watch(self, watched: Watched) -> Allowance | None:
+        with self._turn:
+            return self._governor.watch(watched)
+
+    def forget(self, deployment: str) -> None:
+        with self._turn:
+            self._governor.forget(deployment)
+
+    def charge_now(self) -> None:
+        with self._turn:
+            self._governor.tick(charge_all=True)
+
+    def allowance(self, deployment: str) -> dict[str, Any] | None:
+        """floor, ceiling, spot_share, bound and reason; never waits for a tick. None: nobody can say now."""
+        given = self._governor.allowance(deployment)
+        return None if given is None else asdict(given)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                with self._turn:
+                    self._governor.tick()
+            except Exception:  # a governor that stops looking is worse than one that logs: allowances grow old meanwhile
+                logging.getLogger(__name__).exception("the governor could not look; it tries again in %s s", self._tick_s)
+            SystemClock().sleep(self._tick_s)
+
+
+def start_governor(home: Home, cluster: str, tick_s: float = TICK_S, slice_s: float = SLICE_S) -> None:
+    """Starts the cluster's governor on its head, or leaves the one that runs. Returns when it answers.
+
+    It takes no CPU, is started anew whenever it dies, and ends with the cluster. Ray must be connected.
+    """
+    head = files.load(_file(home, cluster), Cluster).head_node_type
+    options = {"name": NAME, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "max_restarts": -1}
+    actor = ray.remote(GovernorActor).options(
+        **options, max_task_retries=-1, num_cpus=0, max_concurrency=8, label_selector={NODE_TYPE_LABEL: head}
+    )
+    _answer(actor.remote(home, cluster, tick_s, slice_s).allowance.remote(""))
+
+
+def watch(deployment: str, policy: Policy, cpus: float, cause: Cause, market: str = "any") -> Allowance | None:
+    """Governs a deployment from now on, and says what room it has; None when the cluster could not be seen just now.
+
+    `deployment` is the name of the Serve application; `cpus` is what one replica takes, on nodes of `market`. Watching
+    again replaces the policy. Raises ClusterError when no governor runs.
+    """
+    allowance: Allowance | None = _answer(_governor().watch.remote(Watched(deployment, policy, cpus, market, cause)))
+    return allowance
+
+
+def forget(deployment: str) -> None:
+    """Charges what the deployment still owes and governs it no longer. Call it once its replicas are gone."""
+    _answer(_governor().forget.remote(deployment))
+
+
+def charge_now() -> None:
+    """Charges every replica up to this instant, as before a cluster is taken down."""
+    _answer(_governor().charge_now.remote())
+
+
+def allowance(deployment: str) -> Allowance | None:
+    """The deployment's room to scale; None when it is not governed or the last look is more than a minute old."""
+    told = _answer(_governor().allowance.remote(deployment))
+    return told and Allowance(**told)
+
+
+def _file(home: Home, cluster: str) -> Path:
+    return home.cluster(cluster) / "cluster.yaml"
+
+
+def _governor() -> Any:
+    try:
+        return ray.get_actor(NAME, namespace=NAMESPACE)
+    except ValueError as missing:
+        raise ClusterError("no governor runs on this cluster", hint="start_governor starts one; mlray run does it by itself") from missing
+
+
+def _answer(reference: Any) -> Any:
+    try:
+        return ray.get(reference, timeout=ANSWER_S)
+    except (RayActorError, ray.exceptions.GetTimeoutError) as error:
+        raise ClusterError(f"the governor does not answer: {error}", hint="see the log of the actor mlray-governor") from error
