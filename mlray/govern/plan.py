@@ -50,7 +50,7 @@ def _allow(snapshot: Snapshot, seen: Seen) -> Allowance:
     mine = seen.watched
     others = [s for s in snapshot.deployments if s.watched.policy.name == mine.policy.name and s.watched.deployment != mine.deployment]
     ahead = sum((snapshot.cost_ahead(other) for other in others), ZERO)
-    return allow(mine.policy, seen.balance, snapshot.footing(seen), snapshot.now, ahead)
+    return allow(mine.policy, seen.balance, snapshot.footing(seen), snapshot.now, ahead, seen.allowance)
 
 
 def _rank(before: Allowance | None, after: Allowance) -> int:

@@ -65,18 +65,20 @@ class Floor:
     reason: str
 
 
-def allow(policy: Policy, balance: Balance | None, footing: Footing, now: datetime, others: Money = ZERO) -> Allowance:
+def allow(
+    policy: Policy, balance: Balance | None, footing: Footing, now: datetime, others: Money = ZERO, before: Allowance | None = None
+) -> Allowance:
     """The room a deployment has until its budget renews.
 
-    `others` is what the other deployments of the policy will have cost by then if they go on as they are. The floor
-    comes from the promise, the ceiling from the money. An unknown price or balance lets nothing grow.
+    `others` is what the other deployments of the policy will have cost by then if they go on as they are; `before` is
+    the room it has now. The floor comes from the promise, the ceiling from the money. An unknown price or balance holds
+    the floor and lets nothing grow.
     """
     floor, high = solve_floor(policy.availability, footing), policy.availability.replicas.high
     room = partial(Allowance, floor.replicas, spot_share=footing.spot_share)
     if balance is None or footing.hourly is None:
         what = "balance of the policy" if balance is None else "price of a replica"
-        held = max(floor.replicas, min(footing.running, high))
-        return room(held, reason=f"{floor.reason}; the {what} is not known, so nothing grows", bound=Bound.UNKNOWN)
+        return _held(before or room(high, reason=""), footing, what)
     if balance.left(Stage.SERVE) <= ZERO:
         return _spent(policy, balance, floor, footing)
     left = max(ZERO, balance.left(Stage.SERVE) - others)
@@ -131,6 +133,12 @@ def at_least(k: int, n: int, chance: float) -> float:
 
 def _steady(rate: Interruptions | None) -> float:
     return 1.0 if rate is None else rate.every.seconds / (rate.every.seconds + rate.recovery.seconds)
+
+
+def _held(before: Allowance, footing: Footing, what: str) -> Allowance:
+    ceiling = max(before.floor, min(footing.running, before.ceiling))
+    reason = f"the {what} is not known, so nothing grows: {before.floor} to {ceiling} held"
+    return Allowance(before.floor, ceiling, footing.spot_share, reason, Bound.UNKNOWN)
 
 
 def _spent(policy: Policy, balance: Balance, floor: Floor, footing: Footing) -> Allowance:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlray.ledger.balance import Balance, balance
 from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.market.spec import Interruptions
-from mlray.policy.allowance import Footing, allow, at_least, ready_share, solve_floor
+from mlray.policy.allowance import Allowance, Bound, Footing, allow, at_least, ready_share, solve_floor
 from mlray.policy.spec import Policy
 from mlray.units import Duration, Money
 
@@ -135,8 +135,14 @@ def test_an_unknown_price_or_balance_lets_nothing_grow(running: int, ceiling: in
     unpriced = allow(under, spent("$0", under), footing(None, running), NOON)
     unread = allow(under, None, footing(running=running), NOON)
     assert [(a.floor, a.ceiling) for a in (unpriced, unread)] == [(2, ceiling)] * 2
-    assert "the price of a replica is not known, so nothing grows" in unpriced.reason
-    assert "the balance of the policy is not known, so nothing grows" in unread.reason
+    assert unpriced.reason == f"the price of a replica is not known, so nothing grows: 2 to {ceiling} held"
+    assert unread.reason == f"the balance of the policy is not known, so nothing grows: 2 to {ceiling} held"
+
+
+def test_what_was_stopped_does_not_start_again_because_the_balance_cannot_be_read():
+    stopped = Allowance(0, 0, 1.0, "no money", Bound.STOPPED)
+    found = allow(policy(), None, footing(running=0), NOON, before=stopped)
+    assert (found.floor, found.ceiling) == (0, 0)
 
 
 @given(st.integers(0, 10**8), st.floats(0, 24), st.integers(0, 6), st.integers(0, 4), st.sampled_from(["stop", "keep-floor"]))
