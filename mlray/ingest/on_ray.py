@@ -7,8 +7,9 @@ own blocks alone: packed text cannot be entered in the middle, and skipping is c
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,7 +82,8 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
     sides = tuple(join.side(sources.read_all(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
     draft = vault.open().draft_dataset(job.dataset, digest)
     try:
-        reports = list(_told(_run(_work(job, inputs, sides, Sealed(draft))), draft, identity.blocks(job, inputs), on_progress, on_usage))
+        with closing(_run(_work(job, inputs, sides, Sealed(draft)))) as lines:
+            reports = list(_told(lines, draft, identity.blocks(job, inputs), on_progress, on_usage))
         _unchanged(inputs)
         version = _commit(draft, job, lineage, reports)
     except BaseException:
@@ -139,20 +141,21 @@ def _work(job: IngestJob, inputs: dict[str, Input], sides: tuple[pa.Table, ...],
     return Work(job, inputs[job.main], slices, ray.put(sides), sink.draft.address, sink)
 
 
-def _run(work: Work) -> Iterator[str]:
+def _run(work: Work) -> Generator[str, None, None]:
     """The lines of all blocks, as they come. Tasks of a lost node are run again by Ray."""
-    with _quiet():
+    with _settings():
         rows = ray.data.range(work.slices, override_num_blocks=work.slices)
         lines = rows.map_batches(mill, batch_size=None, batch_format="pyarrow", fn_kwargs={"work": work}, num_cpus=CPUS)
     try:
-        for batch in lines.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from batch["line"].to_pylist()
+        with _quiet():
+            for batch in lines.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                yield from batch["line"].to_pylist()
     except RayError as error:
         raise WorkError(f"the ingest failed: {str(error).strip().splitlines()[-1]}", hint="see Ray's logs for the whole story") from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _settings() -> Iterator[None]:
     """Ray Data without bars of its own, and each block's line handed over at once instead of gathered into larger blocks."""
     context = ray.data.DataContext.get_current()
     wanted = {"enable_progress_bars": False, "print_on_execution_start": False, "target_max_block_size": 1}
@@ -164,6 +167,20 @@ def _quiet() -> Iterator[None]:
     finally:
         for name, value in before.items():
             setattr(context, name, value)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ray Data's notes stay in its log file; on the terminal, only its errors."""
+    consoles = [handler for handler in logging.getLogger("ray.data").handlers if isinstance(handler, logging.StreamHandler)]
+    before = [handler.level for handler in consoles]
+    try:
+        for handler in consoles:
+            handler.setLevel(logging.ERROR)
+        yield
+    finally:
+        for handler, level in zip(consoles, before, strict=True):
+            handler.setLevel(level)
 
 
 def _told(lines: Iterator[str], draft: Draft, expected: int, on_progress: OnProgress, on_usage: OnUsage | None) -> Iterator[BlockReport]:
@@ -190,6 +207,8 @@ def _unchanged(inputs: dict[str, Input]) -> None:
 
 def _commit(draft: Draft, job: IngestJob, lineage: tuple[tuple[str, str], ...], reports: list[BlockReport]) -> DatasetVersion:
     totals = report.total(reports)
+    if not totals.parts:
+        raise WorkError(f"source {job.main} holds no rows", hint="a version without rows is of no use, so none was made")
     about = totals.about | {"job": job.name, "owner": job.owner, "label": job.label.name if job.label else None}
     vault = draft.address.open()
     return vault.commit_dataset(draft, totals.parts, schema=schema(job), lineage=lineage, rejected=totals.rejected, about=about)

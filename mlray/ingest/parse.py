@@ -110,4 +110,5 @@ def _mistake(said: str, names: tuple[str, ...], source: Source, where: str, firs
 
 
 def _article(kind: ColumnType) -> str:
-    return {"int": "a whole number", "float": "a number", "text": "UTF-8 text", "timestamp": "a timestamp", "bool": "true or false"}[kind]
+    moment = "a timestamp with its zone, like 2013-01-01T10:00:00Z"
+    return {"int": "a whole number", "float": "a number", "text": "UTF-8 text", "timestamp": moment, "bool": "true or false"}[kind]

@@ -33,7 +33,7 @@ def find(name: str, source: Source, base: Path) -> Input:
         size, found = _size(uri), digest(uri)
         with closing(chunks(uri)) as stream:
             head = next(stream, b"")
-    except (OSError, zipfile.BadZipFile, zlib.error, WorkError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, WorkError) as error:
         raise SpecError(f"source {name}: {uri}: {_why(error)}", hint=_hint(uri)) from error
     names = parse.header(head.split(b"\n", 1)[0].rstrip(b"\r"), where)
     parse.require(names, source, where)
