@@ -1,0 +1,1 @@
+"""The front door of work: job files read, admitted, run and booked."""

@@ -6,7 +6,6 @@ import asyncio
 import shlex
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ray.job_submission import JobStatus, JobSubmissionClient
@@ -19,16 +18,8 @@ from mlray.jobs.read import Bundle, bundle
 NO_EXIT_CODE = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A job known to the cluster under `id`."""
-
-    id: str
-    exit_code: int | None
-
-
-def submit(path: Path | str, *, dashboard: str, home: Home, cluster: str) -> Submitted:
-    """Hands the job file to Ray Jobs and returns at once. Its driver runs on the head, as `mlray run`.
+def submit(path: Path | str, *, dashboard: str, home: Home, cluster: str) -> str:
+    """Hands the job file to Ray Jobs and returns the job's id at once. Its driver runs on the head, as `mlray run`.
 
     The caller has set the cluster's token in the environment; nothing secret travels with the job.
     """
@@ -37,12 +28,11 @@ def submit(path: Path | str, *, dashboard: str, home: Home, cluster: str) -> Sub
         carried.copy_to(Path(folder))
         entrypoint = f"python -m mlray run {shlex.quote(str(carried.job))} --cluster {shlex.quote(cluster)}"
         environment = {"env_vars": home.environment(), "working_dir": folder}
-        job_id = _client(dashboard).submit_job(entrypoint=entrypoint, runtime_env=environment, metadata=_about(carried))
-    return Submitted(job_id, None)
+        return str(_client(dashboard).submit_job(entrypoint=entrypoint, runtime_env=environment, metadata=_about(carried)))
 
 
-def follow(job_id: str, *, dashboard: str, on_line: Callable[[str], None]) -> Submitted:
-    """Prints the job's log as it grows and returns when it ends."""
+def follow(job_id: str, *, dashboard: str, on_line: Callable[[str], None]) -> int:
+    """Hands over the job's log as it grows, and returns its exit code when it ends."""
     client = _client(dashboard)
 
     async def tail() -> None:
@@ -51,7 +41,7 @@ def follow(job_id: str, *, dashboard: str, on_line: Callable[[str], None]) -> Su
                 on_line(line)
 
     asyncio.run(tail())
-    return Submitted(job_id, _exit_code(client, job_id))
+    return _exit_code(client, job_id)
 
 
 def stop(job_id: str, *, dashboard: str) -> None:

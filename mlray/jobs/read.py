@@ -23,11 +23,11 @@ OneJob = IngestJob | TuneJob | ServeJob
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A job as its files say it: the spec, its policy, and the folder that relative paths start from."""
+    """A job as its files say it; relative paths in it start from the folder of `path`."""
 
     job: OneJob
     policy: Policy
-    base: Path
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def written(path: Path | str) -> tuple[Written, ...]:
     document = files.read(path)
     job = files.validate(document, JOB)
     if not isinstance(job, PipelineJob):
-        return (Written(job, _policy(document, job.policy), path.parent),)
+        return (Written(job, _policy(document, job.policy), path),)
     steps: list[Written] = []
     for i, step in enumerate(job.steps):
         inner = files.load(path.parent / step, JOB)

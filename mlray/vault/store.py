@@ -169,6 +169,11 @@ class Vault:
             if self.read_part(DatasetVersion(found.name, found.digest, manifest), part).num_rows != part.rows:
                 raise TamperError(f"{found}: part {part.name} does not hold {part.rows} rows")
 
+    def is_sealed(self, found: DatasetVersion | ModelVersion) -> bool:
+        """Whether every stored file of the version begins as sealed files do; the bytes are looked at, not the manifest."""
+        stored = (self._shelf.stored(found.manifest, part) for part in found.manifest.parts)
+        return all(data.startswith(sealing.MAGICS) for data in stored)
+
     def _draft(self, kind: Kind, name: str, digest: str) -> Draft:
         _, wrapped = self.make_keyring().new_key(f"{kind} {name}@{digest}")
         return Draft(self.address, kind, name, digest, f"draft-{os.urandom(8).hex()}", wrapped)

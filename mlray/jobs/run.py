@@ -1,0 +1,184 @@
+"""The front door of work: admit, do, book. The same calls serve the command line, Python and a submitted job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from mlray.errors import ClusterError, RefusedError
+from mlray.govern import on_ray as governor
+from mlray.home import Home
+from mlray.ingest import on_ray as ingesting
+from mlray.ingest.report import Ingested
+from mlray.ingest.spec import IngestJob
+from mlray.jobs import on_ray as ray_jobs
+from mlray.jobs.desk import Desk, desk
+from mlray.jobs.endpoints import Endpoint, endpoints, remember
+from mlray.jobs.purse import standing
+from mlray.jobs.read import Written, written
+from mlray.launch import on_ray as launch
+from mlray.launch.on_ray import Connection, connect
+from mlray.ledger.entry import Usage
+from mlray.policy.admission import Ask, Refused, admit
+from mlray.policy.allowance import Allowance
+from mlray.policy.spec import Policy, Stage
+from mlray.progress import OnProgress, Progress, silent
+from mlray.serve import on_ray as serving
+from mlray.serve.on_ray import Deployed
+from mlray.serve.spec import ServeJob
+from mlray.tune import on_ray as tuning
+from mlray.tune.on_ray import Searched
+from mlray.tune.spec import TuneJob
+from mlray.units import ZERO
+
+Done = Ingested | Searched | Deployed
+
+
+def ingest(
+    job: IngestJob | Path | str,
+    *,
+    policy: Policy | None = None,
+    home: Home | None = None,
+    cluster: Connection | str | None = None,
+    on_progress: OnProgress = silent,
+) -> Ingested:
+    """Raw rows -> one sealed dataset version. The same input and spec give the version that is there already.
+
+    Raises RefusedError when the policy cannot pay for it; then nothing was started.
+    """
+    with desk(job, IngestJob, Stage.INGEST, policy, home, cluster) as at, at.purse(at.ask("any", ingesting.CPUS)) as money:
+
+        def used(key: str, usage: Usage) -> None:
+            if money.charge(at.charge(key, usage)) < ZERO:
+                raise RefusedError(f"{at.job.name} was stopped: it spent {money.spent}, and {money.limit} was set aside for it")
+
+        return ingesting.ingest(at.job, at.base, at.vault, on_progress, used)
+
+
+def tune(
+    job: TuneJob | Path | str,
+    *,
+    policy: Policy | None = None,
+    home: Home | None = None,
+    cluster: Connection | str | None = None,
+    on_progress: OnProgress = silent,
+) -> Searched:
+    """A dataset version -> the best model the dollars and the time can buy, sealed and signed.
+
+    Raises RefusedError when the policy cannot pay for it; then nothing was started.
+    """
+    with desk(job, TuneJob, Stage.TUNE, policy, home, cluster) as at, at.purse(_one_trial(at)) as money:
+        return tuning.tune(
+            at.job,
+            at.vault,
+            price_of=at.prices,
+            limit=money.limit,
+            deadline=None,
+            charge=money.charge,
+            cause=at.cause,
+            storage=at.home.root / "searches",
+            on_progress=on_progress,
+        )
+
+
+def deploy(
+    job: ServeJob | Path | str,
+    *,
+    policy: Policy | None = None,
+    home: Home | None = None,
+    cluster: Connection | str | None = None,
+    on_progress: OnProgress = silent,
+) -> Deployed:
+    """A model version -> an endpoint that answers, scaled inside what its policy allows from now on.
+
+    Raises RefusedError when the policy cannot pay for the replicas it promises; then nothing was started.
+    """
+    with desk(job, ServeJob, Stage.SERVE, policy, home, cluster) as at:
+        _admitted(at)
+        room = _governed(at)
+        most = at.policy.availability.replicas.high
+        done = serving.deploy(at.job, at.base, at.vault, at.home.database, room, most, on_progress)
+        certificate = at.job.door.tls.certificate if at.job.door.tls else ""
+        ca = str((at.base / certificate).absolute()) if certificate else ""
+        remember(at.home, Endpoint(done.deployment, done.endpoint, done.model, at.connection.name, ca))
+        return done
+
+
+def run(
+    job: Path | str, *, home: Home | None = None, cluster: Connection | str | None = None, on_progress: OnProgress = silent
+) -> tuple[Done, ...]:
+    """A job file of any kind. The steps of a pipeline share one connection; the first that fails ends it."""
+    steps = written(job)
+    home = (home or Home.locate()).prepare()
+    if isinstance(cluster, Connection):
+        return tuple(_step(step, home, cluster, on_progress) for step in steps)
+    with connect(home, cluster) as connection:
+        return tuple(_step(step, home, connection, on_progress) for step in steps)
+
+
+def submit(
+    job: Path | str,
+    *,
+    home: Home | None = None,
+    cluster: str | None = None,
+    on_line: Callable[[str], None] = print,
+    on_progress: OnProgress = silent,
+) -> int:
+    """Runs a job file as a Ray job, hands over its log line by line, and returns its exit code. Ctrl-C stops the job."""
+    home = (home or Home.locate()).prepare()
+    with connect(home, cluster) as connection:
+        sent = ray_jobs.submit(job, dashboard=connection.dashboard, home=home, cluster=connection.name)
+        on_progress(Progress("submit", f"{sent} runs on the head of {connection.name}"))
+        try:
+            return ray_jobs.follow(sent, dashboard=connection.dashboard, on_line=on_line)
+        except KeyboardInterrupt:
+            ray_jobs.stop(sent, dashboard=connection.dashboard)
+            raise
+
+
+def _step(step: Written, home: Home, cluster: Connection, on_progress: OnProgress) -> Done:
+    match step.job:
+        case IngestJob():
+            return ingest(step.path, home=home, cluster=cluster, on_progress=on_progress)
+        case TuneJob():
+            return tune(step.path, home=home, cluster=cluster, on_progress=on_progress)
+        case ServeJob():
+            return deploy(step.path, home=home, cluster=cluster, on_progress=on_progress)
+
+
+def _one_trial(at: Desk[TuneJob]) -> Ask:
+    return at.ask(at.job.trials.market, at.job.trials.cpus)
+
+
+def _admitted(at: Desk[ServeJob]) -> None:
+    """Serving sets nothing aside: the governor charges it as it runs, and lowers its allowance as the money goes."""
+    ask = at.ask(at.job.replica.market, at.job.replica.cpus, at.policy.availability.min_ready)
+    answer = admit(ask, at.policy, standing(at.ledger, at.policy, at.clock))
+    if isinstance(answer, Refused):
+        raise RefusedError(answer.reason, hint=f"raise the budget of policy {at.policy.name}, or wait for its next window")
+
+
+def _governed(at: Desk[ServeJob]) -> Allowance:
+    """Under government before the first replica runs, so that no second of it goes uncounted."""
+    governor.start_governor(at.home, at.connection.name)
+    room = governor.watch(at.job.deployment, at.policy, at.job.replica.cpus, at.cause, at.job.replica.market)
+    if room is None:
+        raise ClusterError("the governor cannot see the cluster yet", hint="run the same command again in a few seconds")
+    return room
+
+
+def settle() -> None:
+    """Charges every running replica up to this instant, so that a bill read now is complete. Needs a connected driver."""
+    governor.charge_now()
+
+
+def down(home: Home, cluster: str, on_progress: OnProgress = silent) -> bool:
+    """Takes a cluster down after its last charges are booked; False when there was none.
+
+    A cluster that no longer answers cannot be charged to this second: its ledger ends at the governor's last look.
+    """
+    if any(endpoint.cluster == cluster for endpoint in endpoints(home)):
+        with suppress(ClusterError), connect(home, cluster):
+            settle()
+    return launch.down(home, cluster, on_progress)
