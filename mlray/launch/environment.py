@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlray.launch.record import REPLICA_PORTS, Node, Record
+from mlray.serve.settings import SETTINGS
 
-# A node that is killed is noticed after about 3 s; with Ray's defaults it took 14 to 15 s.
+# A node that is killed is noticed after 2 to 4 s; with Ray's defaults it took 14 to 15 s. Its port refuses at once, so the
+# timeout is for nodes that are only slow: at 1 s, a busy laptop would lose healthy ones.
 HEALTH = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "3",
 }
-AUTOSCALER = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_UP_enable_autoscaler_v2": "1"}
+AUTOSCALER = {"AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+SPILLERS = {"RAY_max_io_workers": "2"}  # of each kind and node; Ray's 4 take 90 MB each
 OURS = ("RAY_", "MLRAY_NODE", "AUTOSCALER_", "DASHBOARD_")
 SHIM = Path(__file__).parent / "shim"
 
@@ -29,8 +33,7 @@ def driver_environment(record: Record, token: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_API_SERVER_ADDRESS": record.dashboard,
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        **SETTINGS,
     }
 
 
@@ -50,7 +53,10 @@ def node_environment(
         **driver_environment(record, folder / "token"),
         **HEALTH,
         **AUTOSCALER,
+        **SPILLERS,
         **_serve(record, node, folder),
+        "RAY_object_spilling_config": spill_config(record, folder),
+        "MLRAY_NODE_MEMORY": record.memory,
         "PYTHONPATH": ":".join(dict.fromkeys([str(SHIM), *paths])),
         "PATH": f"{programs}:{kept.get('PATH', '/usr/bin:/bin')}",
         "AUTOSCALER_METRIC_PORT": str(record.ports.autoscaler_metrics),
@@ -62,6 +68,11 @@ def node_environment(
         "MLRAY_DASHBOARD_PORT": str(record.ports.dashboard),
         "MLRAY_CLIENT_PORT": str(record.ports.client),
     }
+
+
+def spill_config(record: Record, folder: Path) -> str:
+    """Ray's setting for spilled objects, as JSON. Ray's own class for `smart_open` refuses these parameters: see spill.py."""
+    return json.dumps({"type": "smart_open", "params": {"sealed_in": record.spill, "key_file": str(folder / "spill.key")}})
 
 
 def _serve(record: Record, node: Node, folder: Path) -> dict[str, str]:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray.autoscaler.command_runner import CommandRunnerInterface
 from ray.autoscaler.node_launch_exception import NodeLaunchException
 from ray.autoscaler.node_provider import NodeProvider
@@ -29,7 +30,8 @@ from mlray.errors import ClusterError
 from mlray.home import Home, write_private
 from mlray.launch import keeper as keeper_script
 from mlray.launch import processes
-from mlray.launch.environment import node_environment
+from mlray.launch.environment import node_environment, spill_config
+from mlray.launch.guard import TESTED, unguarded
 from mlray.launch.record import Node, Record, new_node
 from mlray.launch.store import ClusterStore
 
@@ -72,6 +74,7 @@ class LocalProvider(NodeProvider):
         head = tags[TAG_RAY_NODE_KIND] == NODE_KIND_HEAD
         record = self.store.read()
         if head and not (record and live_nodes(record)):
+            check_ray()
             self.store.begin()
         for _ in range(count):
             self.store.prepare(self.store.change(lambda record: _with_node(record, head, tags)).nodes[-1])
@@ -154,6 +157,17 @@ def start(store: ClusterStore, node_id: str, command: str, given: Mapping[str, A
         code = report.read()
     if code != "0":
         raise ClusterError(f"node {node_id} did not start (exit code {code or 'none'})", hint=tail(node))
+    commands = [processes.command(pid) for pid in members(store.known(), store.known().node(node_id) or node)]
+    if why := unguarded(commands, node.head, spill_config(record, store.folder), record.memory):
+        end_nodes(store, [node_id], grace_s=0)
+        raise ClusterError(f"node {node_id} was stopped again: {why}", hint="objects would be written to disk in clear")
+
+
+def check_ray() -> None:
+    """Raises ClusterError for a Ray on which nobody has seen that spilled objects are sealed."""
+    if ray.__version__ not in TESTED:
+        hint = f"install ray=={TESTED[-1]}; tests/launch/test_spill.py says whether another one can be trusted"
+        raise ClusterError(f"Ray {ray.__version__} is not known to seal what it spills", hint=hint)
 
 
 def environment(store: ClusterStore, record: Record, node: Node) -> dict[str, str]:

@@ -55,6 +55,14 @@ def tree(root: Keeper, others: Iterable[Keeper] = ()) -> tuple[int, ...]:
     return tuple(sorted(found - {root.pid}))
 
 
+def command(pid: int) -> tuple[str, ...]:
+    """The words a process was started with; none once it has ended."""
+    try:
+        return tuple(Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0"))
+    except OSError:
+        return ()
+
+
 def end(members: Callable[[], tuple[int, ...]], grace_s: float = GRACE_S) -> bool:
     """Asks every member to end, then kills what is left, again and again until none is. False if some would not die."""
     asked, hard = time.monotonic() + grace_s, time.monotonic() + grace_s + KILL_S

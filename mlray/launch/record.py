@@ -66,6 +66,16 @@ class Record:
         return f"{self.subnet}.1:{self.ports.gcs}"
 
     @property
+    def spill(self) -> str:
+        """Where objects go that memory cannot hold, sealed."""
+        return f"{self.scratch}/spill"
+
+    @property
+    def memory(self) -> str:
+        """Where they go meanwhile, in clear: a folder that is memory itself."""
+        return str(memory_of(Path(self.scratch)))
+
+    @property
     def dashboard(self) -> str:
         return f"http://127.0.0.1:{self.ports.dashboard}"
 
@@ -86,6 +96,10 @@ class Record:
     def from_json(cls, value: dict[str, Any]) -> Record:
         nodes = tuple(Node(**{**node, "keeper": node["keeper"] and Keeper(**node["keeper"])}) for node in value["nodes"])
         return cls(**{**value, "ports": Ports(**value["ports"]), "nodes": nodes})
+
+
+def memory_of(scratch: Path) -> Path:
+    return Path("/dev/shm") / f"{scratch.parent.name}-{scratch.name}"
 
 
 def new_record(name: str, place: str, scratch: Path, now: float, is_free: Callable[[int], bool]) -> Record:

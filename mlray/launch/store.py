@@ -17,7 +17,7 @@ from mlray.errors import ClusterError
 from mlray.home import Home, private_folder, write_private
 from mlray.launch.haproxy import haproxy_script
 from mlray.launch.processes import is_free
-from mlray.launch.record import Node, Record, new_record
+from mlray.launch.record import Node, Record, memory_of, new_record
 
 KEY_BYTES = 32
 
@@ -55,18 +55,22 @@ class ClusterStore:
         """A new record, with a new token and a new spill key; what was left of an older cluster is gone."""
         self.remove()
         with self._lock():
-            scratch = private_folder(private_folder(self.home.scratch(self.name).parent) / self.home.scratch(self.name).name)
             write_private(self.token, secrets.token_hex(KEY_BYTES))
             write_private(self.spill_key, secrets.token_hex(KEY_BYTES))
             write_private(self.haproxy, haproxy_script(_haproxy_binary(), self.folder))
             self.haproxy.chmod(0o700)
-            return self._write(new_record(self.name, str(self.home.root), scratch, time.time(), is_free))
+            record = new_record(self.name, str(self.home.root), self.home.scratch(self.name), time.time(), is_free)
+            for folder in (Path(record.scratch).parent, record.scratch, record.spill, record.memory):
+                private_folder(Path(folder))
+            return self._write(record)
 
     def remove(self) -> None:
         """Takes away the cluster's folder and its scratch. Its processes must be gone."""
-        shutil.rmtree(self.home.scratch(self.name), ignore_errors=True)
+        scratch = self.home.scratch(self.name)
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(memory_of(scratch), ignore_errors=True)
         with suppress(OSError):  # another home's clusters are in there
-            self.home.scratch(self.name).parent.rmdir()
+            scratch.parent.rmdir()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def prepare(self, node: Node) -> Path:

@@ -1,0 +1,36 @@
+"""One cluster for all of tests/launch, with small object stores, so that objects spill, and nodes that go soon when idle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlray.home import Home
+from tests.clusters import LOCAL, running_cluster
+
+STORE_MB, IDLE_S = 80, 6
+
+
+def variant(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The local cluster file with texts replaced; each must be in it."""
+    text = LOCAL.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    file = folder / "cluster.yaml"
+    file.write_text(text)
+    return file
+
+
+@pytest.fixture(scope="session")
+def cluster_home(tmp_path_factory):
+    return Home.at(tmp_path_factory.mktemp("cluster-home"))
+
+
+@pytest.fixture(scope="session")
+def cluster(cluster_home, tmp_path_factory):
+    small = ("--object-store-memory=300000000", f"--object-store-memory={STORE_MB}000000")
+    hasty = ("idle_timeout_minutes: 1", f"idle_timeout_minutes: {IDLE_S / 60}")
+    with running_cluster(cluster_home, variant(tmp_path_factory.mktemp("file"), small, hasty)) as connection:
+        yield connection
