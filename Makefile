@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export VENV
-.PHONY: demo test check docs bench constraints clean
+.PHONY: demo test check docs bench generate constraints clean
 
 demo: $(STAMP)
 	@$(BIN)/mlray demo $(ARGS)
@@ -27,6 +27,11 @@ bench: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt .ci/venv
 	@.ci/venv $(VENV)
 	@touch $@
+
+# Everything under docs/ that is drawn from the code.
+generate: $(STAMP)
+	@$(BIN)/mlray schema write docs/schemas >/dev/null
+	@$(BIN)/python .ci/map >docs/map.draft && mv docs/map.draft docs/map.md
 
 # Pins exactly what this environment holds, by name and version alone.
 constraints:

@@ -1,3 +1,5 @@
+"""Tests what every test relies on: its own home, and no process left behind."""
+
 import os
 import subprocess
 import sys

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,25 +14,45 @@ from mlray.cli import show
 from mlray.cli.options import Json
 from mlray.errors import AccessError, SpecError
 
+if TYPE_CHECKING:
+    from mlray.client import Client
+
 commands = typer.Typer()
 
 
 @commands.command()
 def predict(
-    url: Annotated[str, typer.Argument(help="The endpoint, as `mlray deploy` prints it.")],
+    endpoint: Annotated[str, typer.Argument(help="Name of a deployment of this home, or any endpoint's URL.")],
     rows: Annotated[Path, typer.Argument(help="JSON: one object, a list of them, or one a line; - reads stdin.")],
-    token_file: Annotated[Path | None, typer.Option(help="File that holds the token; else MLRAY_TOKEN does.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File that holds the token of a URL; else MLRAY_TOKEN does.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="PEM file of the authority that signed a URL's certificate.")] = None,
     as_json: Json = False,
 ) -> None:
     """Ask an endpoint for predictions."""
-    token, asked = _token(token_file), read_rows(rows)
-    from mlray.client import Client
-
-    answers = Client(url, token).predict(asked)
+    asked = read_rows(rows)
+    with _by_url(endpoint, token_file, ca) if "://" in endpoint else _by_name(endpoint) as client:
+        answers = client.predict(asked)
     if as_json:
         show.result({"predictions": answers}, as_json)
     else:
         print("\n".join(f"{answer:.6f}" for answer in answers))
+
+
+def _by_name(name: str) -> Client:
+    from mlray.client import Client
+    from mlray.clock import SystemClock
+    from mlray.home import Home
+    from mlray.jobs.endpoints import find, own_token
+
+    home = Home.locate()
+    found = find(home, name)
+    return Client(found.url, own_token(home, SystemClock()), ca=found.ca or None)
+
+
+def _by_url(url: str, token_file: Path | None, ca: Path | None) -> Client:
+    from mlray.client import Client
+
+    return Client(url, _token(token_file), ca=ca)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

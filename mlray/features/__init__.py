@@ -1,0 +1,1 @@
+"""Raw columns to what a model sees, alike in training and serving."""

@@ -1,0 +1,1 @@
+"""What capacity costs, and how it goes away."""
