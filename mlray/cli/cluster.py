@@ -30,11 +30,14 @@ def up(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of clus
 def down(name: Name = None, as_json: Json = False) -> None:
     """Stop a cluster; data, models and the ledger stay."""
     from mlray.home import Home
+    from mlray.jobs import run as jobs
     from mlray.launch import on_ray
 
+    home = Home.locate()
+    stopped = name or on_ray.only(home)
     with working() as tell:
-        done = on_ray.down(Home.locate(), name, tell)
-    show.result(done, as_json)
+        was_up = jobs.down(home, stopped, tell)
+    show.result({"cluster": stopped, "was_up": was_up}, as_json)
 
 
 @commands.command()
@@ -43,4 +46,5 @@ def status(name: Name = None, as_json: Json = False) -> None:
     from mlray.home import Home
     from mlray.launch import on_ray
 
-    show.result(on_ray.status(Home.locate(), name), as_json)
+    home = Home.locate()
+    show.result(on_ray.status(home, name or on_ray.only(home)), as_json)

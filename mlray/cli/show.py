@@ -22,16 +22,18 @@ SUFFIX: dict[type, str] = {Money: "_usd", Price: "_usd_per_hour", Duration: "_s"
 
 def result(value: Any, as_json: bool, hide: Sequence[str] = ()) -> None:
     """One result on stdout. `hide` names fields that are too long to read; JSON holds them all the same."""
-    if as_json:
-        print(json.dumps(plain(value), allow_nan=False))
-    else:
-        print("\n".join(text(value, hide)))
+    print(to_json(value) if as_json else "\n".join(text(value, hide)))
+
+
+def to_json(value: Any) -> str:
+    """On one line, and never with the NaN that JSON does not have."""
+    return json.dumps(plain(value), allow_nan=False)
 
 
 def rows(name: str, records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Several records with the same fields: one object that holds them under `name`, or a line each below a heading."""
     if as_json:
-        print(json.dumps({name: plain(records)}, allow_nan=False))
+        print(to_json({name: records}))
     else:
         heading = [name.replace("_", " ") for name in records[0]] if records else ["none"]
         print("\n".join(columns([heading, *([_cell(value) for value in record.values()] for record in records)])))

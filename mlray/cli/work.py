@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from mlray.cli import show
@@ -14,41 +16,45 @@ commands = typer.Typer()
 @commands.command()
 def ingest(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Read, check, protect and seal raw rows as a dataset version."""
+    from mlray.cli import views
     from mlray.jobs import run as jobs
 
     with working() as tell:
         done = jobs.ingest(job, cluster=cluster, on_progress=tell)
-    show.result(done, as_json, hide=("usages",))
+    views.done((done,), as_json)
 
 
 @commands.command()
 def tune(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Search for the best model the budget can pay for."""
+    from mlray.cli import views
     from mlray.jobs import run as jobs
 
     with working() as tell:
         done = jobs.tune(job, cluster=cluster, on_progress=tell)
-    show.result(done, as_json)
+    views.done((done,), as_json)
 
 
 @commands.command()
 def deploy(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Offer a model to callers, scaled inside its policy."""
+    from mlray.cli import views
     from mlray.jobs import run as jobs
 
     with working() as tell:
         done = jobs.deploy(job, cluster=cluster, on_progress=tell)
-    show.result(done, as_json)
+    views.done((done,), as_json)
 
 
 @commands.command()
 def run(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Run a job of any kind from here; a pipeline's steps in order."""
+    from mlray.cli import views
     from mlray.jobs import run as jobs
 
     with working() as tell:
         done = jobs.run(job, cluster=cluster, on_progress=tell)
-    show.result(done, as_json, hide=("usages",))
+    views.done(done, as_json)
 
 
 @commands.command()
@@ -56,8 +62,10 @@ def submit(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> No
     """Run a job on the cluster and end with its exit code."""
     from mlray.jobs import run as jobs
 
+    log = sys.stderr if as_json else sys.stdout
+
     with working() as tell:
-        code = jobs.submit(job, cluster=cluster, on_progress=tell)
+        code = jobs.submit(job, cluster=cluster, on_line=lambda line: print(line, file=log, flush=True), on_progress=tell)
     if as_json:
         show.result({"exit_code": code}, as_json)
     raise typer.Exit(code)

@@ -145,7 +145,7 @@ def connect(home: Home, name: str | None = None) -> Connection:
     """
     import ray
 
-    found = status(home, name or _only(home))
+    found = status(home, name or only(home))
     store = ClusterStore(home, found.name)
     if not found.up:
         hint = f"its log is in {store.known().scratch}; run mlray down, then mlray up {store.file}"
@@ -235,7 +235,8 @@ def _stop(launcher: subprocess.Popen[bytes]) -> None:
     launcher.wait()
 
 
-def _only(home: Home) -> str:
+def only(home: Home) -> str:
+    """The name of the one cluster that is up. Raises ClusterError when there is none, or more than one."""
     found = clusters(home)
     if not found:
         raise ClusterError("no cluster is up", hint="run mlray up cluster/local.yaml")
