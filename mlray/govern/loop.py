@@ -61,6 +61,13 @@ class Governor:
         self._store.forget(deployment)
         self._given.pop(deployment, None)
 
+    def forget_all(self) -> None:
+        """As a cluster goes down: everything is charged to this instant, and nothing is governed any more."""
+        self.tick(charge_all=True)
+        for watched in self._store.watched():
+            self._store.forget(watched.deployment)
+        self._given.clear()
+
     def allowance(self, deployment: str) -> Allowance | None:
         """None for a deployment that is not governed, and when the last look is too long ago to answer for."""
         return None if too_old(self._looked, self._clock.now()) else self._given.get(deployment)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from mlray import files
 from mlray.clock import SystemClock
-from mlray.errors import ClusterError
+from mlray.errors import ClusterError, MlrayError
 from mlray.govern.cluster import LiveCluster
 from mlray.govern.loop import Governor
 from mlray.govern.snapshot import Watched
@@ -51,6 +51,10 @@ class GovernorActor:
     def forget(self, deployment: str) -> None:
         with self._turn:
             self._governor.forget(deployment)
+
+    def forget_all(self) -> None:
+        with self._turn:
+            self._governor.forget_all()
 
     def charge_now(self) -> None:
         with self._turn:
@@ -99,8 +103,13 @@ def forget(deployment: str) -> None:
     _answer(_governor().forget.remote(deployment))
 
 
+def forget_all() -> None:
+    """Charges what every deployment owes and governs none any more. Call it before a cluster is taken down."""
+    _answer(_governor().forget_all.remote())
+
+
 def charge_now() -> None:
-    """Charges every replica up to this instant, as before a cluster is taken down."""
+    """Charges every replica up to this instant, so that a bill read now is complete."""
     _answer(_governor().charge_now.remote())
 
 
@@ -124,5 +133,7 @@ def _governor() -> Any:
 def _answer(reference: Any) -> Any:
     try:
         return ray.get(reference, timeout=ANSWER_S)
-    except (RayActorError, ray.exceptions.GetTimeoutError) as error:
+    except RayTaskError as error:
+        raise error.cause if isinstance(error.cause, MlrayError) else ClusterError(f"the governor failed: {error.cause}") from None
+    except (RayActorError, GetTimeoutError) as error:
         raise ClusterError(f"the governor does not answer: {error}", hint="see the log of the actor mlray-governor") from error

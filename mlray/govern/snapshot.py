@@ -67,9 +67,12 @@ class Snapshot:
         return Footing(self._hourly(seen), len(seen.replicas), spot_share, self._rate(Capacity.SPOT), self._rate(Capacity.ON_DEMAND))
 
     def cost_ahead(self, seen: Seen) -> Money:
-        """What the deployment will cost until its window ends if it keeps what it runs; nothing where that is unknown."""
+        """What the deployment will cost until its window ends if it keeps its floor and what it runs above it.
+
+        Nothing where nothing runs, as after a cluster was lost, and nothing where the price is unknown.
+        """
         hourly = self._hourly(seen)
-        if hourly is None or seen.balance is None:
+        if hourly is None or seen.balance is None or not seen.replicas:
             return ZERO
         hours = max(timedelta(0), seen.balance.window_end - self.now) / timedelta(hours=1)
         return hourly * (max(len(seen.replicas), seen.allowance.floor if seen.allowance else 0) * hours)

@@ -242,6 +242,14 @@ def test_a_forgotten_deployment_is_charged_to_the_end_and_has_no_room(scene: Sce
     assert (scene.seconds("a"), bounds(scene)) == (3, None)
 
 
+def test_a_cluster_that_goes_down_leaves_nothing_governed(scene: Scene):
+    scene.start("a")
+    scene.governor.watch(FLIGHTS)
+    scene.clock.sleep(3)
+    scene.governor.forget_all()
+    assert (scene.seconds("a"), bounds(scene), scene.store.watched()) == (3, None, ())
+
+
 def test_a_policy_that_is_edited_counts_from_its_new_wording(scene: Scene):
     scene.governor.watch(FLIGHTS)
     edited = POLICY.model_copy(update={"availability": POLICY.availability.model_copy(update={"min_ready": 2})})

@@ -98,7 +98,9 @@ def test_replicas_on_demand_cost_three_times_as_much_room():
 def test_two_deployments_do_not_spend_the_same_dollars():
     alone = plan(snapshot(seen("a", used="$8", before=None)))
     both = plan(snapshot(seen("a", used="$8", before=None), seen("b", used="$8", before=None)))
+    lost = plan(snapshot(seen("a", used="$8", before=None), seen("b", used="$8", running=0)))
     assert given(alone) == {"a": (2, 3, Bound.SHORT)}
+    assert given(lost)["a"] == (2, 3, Bound.SHORT)
     assert given(both) == {"a": (2, 2, Bound.SHORT), "b": (2, 2, Bound.SHORT)}
 
 
