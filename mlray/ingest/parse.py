@@ -81,7 +81,7 @@ def parse(text: bytes, names: tuple[str, ...], source: Source, where: str, first
         table = csv.read_csv(
             io.BytesIO(text),
             read_options=csv.ReadOptions(column_names=list(names), use_threads=False, block_size=len(text) + 1),
-            parse_options=csv.ParseOptions(ignore_empty_lines=False),
+            parse_options=csv.ParseOptions(ignore_empty_lines=len(names) > 1),
             convert_options=csv.ConvertOptions(
                 column_types={column: ARROW[kind] for column, kind in source.columns.items()},
                 include_columns=list(source.columns),
@@ -96,7 +96,10 @@ def parse(text: bytes, names: tuple[str, ...], source: Source, where: str, first
         ) from None
     lines = text.count(b"\n") + (not text.endswith(b"\n"))
     if table.num_rows != lines:
-        raise WorkError(f"{where}: {lines} lines from line {first_line} hold {table.num_rows} rows", hint="values may hold no line break")
+        raise WorkError(
+            f"{where}: {lines} lines from line {first_line} hold {table.num_rows} rows",
+            hint="no line may be empty, no value may hold a line break",
+        )
     return table.append_column(LINE, pa.array(np.arange(first_line, first_line + lines), pa.int64()))
 
 

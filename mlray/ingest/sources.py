@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -28,13 +29,13 @@ HEAD = 1 << 16
 def find(name: str, source: Source, base: Path) -> Input:
     """Raises SpecError when the file is missing, cannot be read, or has no such columns. Relative paths start at `base`."""
     uri = absolute(source.uri, base)
-    where = f"source {name} ({Path(uri).name})"
+    where = f"source {name} ({Path(_shown(uri)).name})"
     try:
         size, found = _size(uri), digest(uri)
         with closing(chunks(uri)) as stream:
             head = next(stream, b"")
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, WorkError) as error:
-        raise SpecError(f"source {name}: {uri}: {_why(error)}", hint=_hint(uri)) from error
+        raise SpecError(f"source {name}: {_shown(uri)}: {_why(error)}", hint=_hint(uri)) from error
     names = parse.header(head.split(b"\n", 1)[0].rstrip(b"\r"), where)
     parse.require(names, source, where)
     sample = head[:HEAD]
@@ -79,7 +80,7 @@ def chunks(uri: str) -> Generator[bytes, None, None]:
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise WorkError(f"{uri}: {_why(error)}", hint="copy the file again") from error
+        raise WorkError(f"{_shown(uri)}: {_why(error)}", hint="copy the file again") from error
 
 
 def body(uri: str) -> Generator[bytes, None, None]:
@@ -125,7 +126,7 @@ def _size(uri: str) -> int:
 def _only(packed: zipfile.ZipFile, uri: str) -> str:
     names = [name for name in packed.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
     if len(names) != 1:
-        raise WorkError(f"{uri}: holds {len(names)} files, not one", hint="pack one table into one file")
+        raise WorkError(f"{_shown(uri)}: holds {len(names)} files, not one", hint="pack one table into one file")
     return names[0]
 
 
@@ -137,9 +138,14 @@ def _why(error: Exception) -> str:
     return f"cannot be unpacked ({error})" if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError) else f"cannot be read ({error})"
 
 
+def _shown(uri: str) -> str:
+    """A URI as people write it: a local file by its path."""
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+
+
 def _hint(uri: str) -> str:
     if uri.startswith(PACKAGE):
         return f"pip install {uri.removeprefix(PACKAGE).partition('/')[0]}"
-    path = Path(uri.removeprefix("file://"))
+    path = Path(_shown(uri))
     near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [], n=1)
     return f"did you mean {near[0]}?" if near else ""
