@@ -9,7 +9,8 @@ def cluster(tmp_path_factory):
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,3 +35,11 @@ def running_cluster(home: Home, file: Path = LOCAL) -> Iterator[on_ray.Connectio
             os.environ.pop(key)
         if before is not None:
             os.environ["MLRAY_HOME"] = before
+
+
+def eventually(claim: Callable[[], object], seconds: float = 30.0) -> bool:
+    """Whether the claim holds before the time is over; asked ten times a second."""
+    deadline = time.monotonic() + seconds
+    while not (held := bool(claim())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return held

@@ -16,7 +16,7 @@ from mlray.home import Home
 
 # Inherited by everything a test starts; how its processes are found again at the end.
 TAG = f"MLRAY_TEST_RUN={secrets.token_hex(8)}"
-os.environ.update([TAG.split("=")])
+os.environ[TAG.split("=")[0]] = TAG.split("=")[1]
 
 SHUTDOWN_S = 30.0
 

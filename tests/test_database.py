@@ -31,7 +31,7 @@ def engine(request: pytest.FixtureRequest, home: Home) -> Iterator[Engine]:
 
 def read(engine: Engine) -> int:
     with engine.connect() as connection:
-        return connection.execute(select(func.coalesce(func.sum(NOTES.c.count), 0))).scalar_one()
+        return int(connection.execute(select(func.coalesce(func.sum(NOTES.c.count), 0))).scalar_one())
 
 
 def test_one_engine_is_made_for_a_url(home: Home):

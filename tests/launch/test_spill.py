@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from mlray.launch.environment import spill_config
 from mlray.launch.on_ray import Connection
 from mlray.launch.spill import SEGMENT, TAG, SealedReader, write_sealed
 from mlray.launch.store import ClusterStore
+from tests.clusters import eventually
 
 PATTERN = b"known plaintext, nowhere to be seen: "
 OBJECT = PATTERN * (4_000_000 // len(PATTERN))
@@ -32,7 +32,7 @@ OBJECTS = 60  # 240 MB, three times what a store holds
 CIPHER = AESGCM(bytes(32))
 
 
-def sealed(*objects: bytes, head: bytes = b"head") -> tuple[bytes, list[tuple[int, int]]]:
+def sealed(*objects: bytes, head: bytes = b"head") -> tuple[io.BytesIO, list[tuple[int, int]]]:
     file = io.BytesIO()
     return file, [write_sealed(file, CIPHER, head, memoryview(data)) for data in objects]
 
@@ -119,7 +119,7 @@ def make(i: int):
 
 @ray.remote(num_cpus=1, max_retries=0)
 def is_whole(array, i: int) -> bool:
-    return array.tobytes() == OBJECT + bytes([i])
+    return bool(array.tobytes() == OBJECT + bytes([i]))
 
 
 def files_with_pattern(*roots: Path) -> list[str]:
@@ -128,13 +128,6 @@ def files_with_pattern(*roots: Path) -> list[str]:
 
 def every_file(root: Path) -> Iterator[Path]:
     return (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def eventually(claim, seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (held := claim()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return held
 
 
 PLAIN = f"""
