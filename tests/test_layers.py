@@ -16,37 +16,21 @@ LINE = (
 ORDER = {name: place for place, group in enumerate(LINE.split("<")) for name in group.replace("|", " ").split()}
 APART = {"ingest", "tune", "serve", "watch"}
 
-# Edges, by the name of the file in any folder, by file, or by whole folder.
+# Edges: by the name of the file in any folder, by folder and file, and whole folders. Every other module decides.
 EDGE_NAMES = {"on_ray", "store", "__main__"}
-EDGES = {
-    "clock",
-    "home",
-    "files",
-    "database",
-    "client",
-    "vault.kms",
-    "vault.blobs",
-    "vault.shelf",
-    "ingest.sources",
-    "watch.notify",
-    "watch.metrics",
-}
-EDGES |= {
-    "ledger.rows",
-    "serve.autoscaler",
-    "govern.loop",
-    "govern.till",
-    "govern.cluster",
-    "launch.local",
-    "jobs.read",
-    "jobs.run",
-    "console",
-    "cli",
-}
-EDGES |= {"launch.processes", "launch.keeper", "launch.dashboard", "launch.spill"}
-EDGES |= {"tune.worker", "tune.hooks"}
-EDGES |= {"serve.doors", "serve.replica"}
-EDGES |= {"jobs.demo", "jobs.desk", "jobs.endpoints", "jobs.purse", "launch.shim.sitecustomize"}
+EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "launch.shim.sitecustomize"}
+for folder, names in {
+    "vault": "kms blobs shelf",
+    "ledger": "rows",
+    "ingest": "sources",
+    "tune": "worker hooks",
+    "serve": "autoscaler doors replica",
+    "watch": "notify metrics",
+    "govern": "loop till cluster",
+    "launch": "local processes keeper dashboard spill",
+    "jobs": "read run demo desk endpoints purse",
+}.items():
+    EDGES |= {f"{folder}.{name}" for name in names.split()}
 # What reaches the world: packages, and functions of packages that are otherwise fine.
 WORLD = {"ray", "os", "shutil", "tempfile", "subprocess", "signal", "threading", "multiprocessing", "asyncio", "time", "random"}
 WORLD |= {"secrets", "socket", "http", "urllib.request", "requests", "httpx", "sqlalchemy"}
