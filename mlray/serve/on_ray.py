@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ PAUSE_S = 0.2
 # Ongoing requests at a replica above which it answers 503 rather than letting the queue grow.
 MOST_ONGOING = 64
 MOST_QUEUED = 256
+# An update starts a new replica before it stops an old one; with one replica a node the new one would find no place.
+SURGE_PERCENT = 50
 # Serve's HAProxy learns of a removed replica within a second; a prediction takes milliseconds.
 DRAIN_S = 10.0
 # A node whose market nobody declared has no price either, so nothing that is charged for runs there.
@@ -90,6 +93,7 @@ def deploy(
     updated in place, replica by replica. Raises WorkError with Serve's own words when the replicas do not come up.
     """
     began = time.monotonic()
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # progress is told by us
     model = vault.open().find_model(job.model, job.version)
     door = _on_head(open_door, job.deployment, job.door, str(base.absolute()))
     offer = Offer(job.deployment, model.name, model.digest, vault, database, Limits(job.door.largest_body, job.door.most_rows), door)
@@ -130,11 +134,12 @@ def _serving(name: str, application: dict[str, Any]) -> Serving:
     replicas = tuple(_replica(one) for deployment in inner for one in deployment["replicas"])
     ready = sum(replica.state == "RUNNING" for replica in replicas)
     said = "; ".join(filter(None, [application["message"], *(deployment["message"] for deployment in inner)]))
-    return Serving(name, sum(one["target_num_replicas"] for one in inner), ready, str(application["status"]), said, replicas)
+    return Serving(name, sum(one["target_num_replicas"] for one in inner), ready, application["status"].value, said, replicas)
 
 
 def _replica(told: dict[str, Any]) -> ReplicaState:
-    return ReplicaState(told["replica_id"], str(told["state"]), told["node_id"] or "", told["node_ip"] or "", told["start_time_s"])
+    """A replica without a place yet has no node."""
+    return ReplicaState(told["replica_id"], told["state"].value, told.get("node_id") or "", told.get("node_ip") or "", told["start_time_s"])
 
 
 def _application(job: ServeJob, offer: Offer, room: Allowance, most: int) -> serve.Application:
@@ -175,6 +180,7 @@ def _application(job: ServeJob, offer: Offer, room: Allowance, most: int) -> ser
         name=job.deployment,
         autoscaling_config=autoscaling,
         max_replicas_per_node=job.replica.per_node,
+        max_surge_percent=0 if job.replica.per_node == 1 else SURGE_PERCENT,
         max_ongoing_requests=MOST_ONGOING,
         max_queued_requests=MOST_QUEUED,
         graceful_shutdown_timeout_s=DRAIN_S,
