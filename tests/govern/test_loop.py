@@ -176,7 +176,7 @@ def test_whatever_fails_each_second_is_charged_exactly_once(tmp_path_factory: py
 
 def bounds(scene: Scene) -> tuple[int, int, Bound] | None:
     allowance = scene.governor.allowance("flights")
-    return allowance and (allowance.floor, allowance.ceiling, allowance.bound)
+    return (allowance.floor, allowance.ceiling, allowance.bound) if allowance else None
 
 
 def spend(scene: Scene, amount: str) -> None:

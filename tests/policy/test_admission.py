@@ -22,7 +22,7 @@ POLICY = Policy.model_validate(
 
 
 def ask(budget: str | None = "$0.25", price: str | None = "$0.97/h", share: float = 0.5) -> Ask:
-    return Ask("tune", "flights-tune", budget and Money.parse(budget), Duration(10), price and Price.parse(price), share)
+    return Ask("tune", "flights-tune", Money.parse(budget) if budget else None, Duration(10), Price.parse(price) if price else None, share)
 
 
 def decide(asked: Ask, spent: str = "$0") -> Admitted | Refused:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlray import files
 from mlray.ledger.balance import Balance, balance
 from mlray.ledger.entry import Cause, Charge, Usage
-from mlray.market.spec import Interruptions
+from mlray.market.offer import offers
+from mlray.market.spec import Cluster, Interruptions
 from mlray.policy.allowance import Allowance, Bound, Footing, allow, at_least, ready_share, solve_floor
 from mlray.policy.spec import Policy
 from mlray.units import Duration, Money
 
+ROOT = Path(__file__).parents[2]
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 NOON = MIDNIGHT + timedelta(hours=12)
 SPOT = Interruptions(every=Duration(7200), recovery=Duration(60))
@@ -150,3 +154,14 @@ def test_the_ceiling_is_never_below_the_floor_nor_above_what_is_allowed(micros: 
     now = min(MIDNIGHT + timedelta(hours=hour), MIDNIGHT + timedelta(hours=23, minutes=59))
     floor, ceiling = room(str(Money(micros)), now, running, min_ready=min_ready, when_short=short)
     assert 0 <= floor <= ceiling <= 4
+
+
+@pytest.mark.parametrize("node_type, ceiling", [("spot", 4), ("on-demand", 3)])
+def test_the_example_is_payable_from_midnight_to_midnight(node_type: str, ceiling: int):
+    example = files.load(ROOT / "policies" / "flights.yaml", Policy)
+    found = {o.node_type: o for o in offers(files.load(ROOT / "cluster" / "local.yaml", Cluster))}
+    hourly = found[node_type].price.over(3600, found[node_type].share(0.5))
+    stands = Footing(hourly, 2, example.spot.share.fraction, found["spot"].interruptions)
+    whole_day = allow(example, balance(example.budget, (), MIDNIGHT), stands, MIDNIGHT)
+    assert (whole_day.floor, whole_day.ceiling) == (2, ceiling)
+    assert whole_day.reason.startswith("2 keep 1 ready 99.9995% of the time (target 99.9%); $60.00 left pays")
