@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlray.cli import show
 from mlray.cli.options import Json
 from mlray.cli.progress import working
+
+if TYPE_CHECKING:
+    from mlray.launch.status import Status
 
 commands = typer.Typer()
 Name = Annotated[str | None, typer.Argument(help="The cluster; may be left out where one is up.")]
@@ -23,7 +27,10 @@ def up(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of clus
 
     with working() as tell:
         done = on_ray.up(Home.locate().prepare(), file, tell)
-    show.result(done, as_json)
+    if as_json:
+        show.result(done, as_json)
+    else:
+        print("\n".join([*lines(done.status), "", f"up in {done.seconds:.0f} s" if done.fresh else "up since before"]))
 
 
 @commands.command()
@@ -47,4 +54,20 @@ def status(name: Name = None, as_json: Json = False) -> None:
     from mlray.launch import on_ray
 
     home = Home.locate()
-    show.result(on_ray.status(home, name or on_ray.only(home)), as_json)
+    found = on_ray.status(home, name or on_ray.only(home))
+    if as_json:
+        show.result(found, as_json)
+    else:
+        print("\n".join(lines(found)))
+
+
+def lines(found: Status) -> list[str]:
+    """The cluster, and a line for each node; a price that is not known is `-`."""
+    heading = ("node", "type", "capacity", "zone", "state", "address", "price", "since")
+    rows = [(n.id, n.type, n.capacity, n.zone, str(n.state), n.ip, str(n.price or "-"), _moment(n.since)) for n in found.nodes]
+    facts = [("cluster", found.name), ("state", "up" if found.up else "down"), ("dashboard", found.dashboard)]
+    return [*show.columns(facts), "", *show.columns([heading, *rows])]
+
+
+def _moment(since: float) -> str:
+    return f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"

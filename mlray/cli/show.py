@@ -18,6 +18,8 @@ from mlray.units import Duration, Memory, Money, Percent, Price
 
 # What a unit becomes in JSON: a plain number, under a key that names the unit.
 SUFFIX: dict[type, str] = {Money: "_usd", Price: "_usd_per_hour", Duration: "_s", Memory: "_bytes", Percent: "_fraction"}
+# A mapping with more entries than this is shown one entry a line.
+MOST_ON_A_LINE = 4
 
 
 def result(value: Any, as_json: bool, hide: Sequence[str] = ()) -> None:
@@ -72,17 +74,15 @@ def plain(value: Any) -> Any:
 
 
 def text(value: Any, hide: Sequence[str] = ()) -> list[str]:
-    """A line for each plain field, then a table for each field that holds several records."""
-    if isinstance(value, Mapping):
-        return columns([(name.replace("_", " "), _cell(part)) for name, part in value.items()])
-    if not is_dataclass(value):
+    """A line for each plain field, then a block for each field that holds several records or a long mapping."""
+    if not is_dataclass(value) and not isinstance(value, Mapping):
         return table(value) if isinstance(value, list | tuple) else [_cell(value)]
-    shown = [(name, part) for name, _, part in _fields(value) if name not in hide]
-    facts = [(name.replace("_", " "), _cell(part)) for name, part in shown if not _records(part)]
-    out = columns(facts)
+    named = value.items() if isinstance(value, Mapping) else ((name, part) for name, _, part in _fields(value))
+    shown = [(name.replace("_", " "), part) for name, part in named if name not in hide]
+    out = columns([(name, _cell(part)) for name, part in shown if not _blocks(part)])
     for name, part in shown:
-        if _records(part):
-            out += ["", f"{name.replace('_', ' ')}:", *(f"  {line}" for line in table(part))]
+        if lines := _blocks(part):
+            out += ["", f"{name}:", *(f"  {line}" for line in lines)]
     return out
 
 
@@ -117,8 +117,12 @@ def _entry(name: str, kind: str, part: Any) -> Iterator[tuple[str, Any]]:
         yield name + unit, plain(part)
 
 
-def _records(part: Any) -> bool:
-    return isinstance(part, tuple | list) and bool(part) and is_dataclass(part[0]) and not _has_text(part[0])
+def _blocks(part: Any) -> list[str]:
+    """The lines of a value that is too much for one line; none of one that is not."""
+    if isinstance(part, Mapping) and len(part) > MOST_ON_A_LINE:
+        return columns([(str(key), _cell(item)) for key, item in part.items()])
+    records = isinstance(part, tuple | list) and bool(part) and is_dataclass(part[0]) and not _has_text(part[0])
+    return table(part) if records else []
 
 
 def _has_text(value: Any) -> bool:
