@@ -146,6 +146,13 @@ def test_a_forgotten_deployment_owes_nothing_more(scene: Scene):
     assert governor.allowance("toy") is None
 
 
+def test_without_a_governed_deployment_nobody_answers(scene: Scene):
+    watch()
+    governor.forget_all()
+    assert GovernStore(scene.home.database, scene.cluster).watched() == ()
+    assert governor.allowance("toy") is None
+
+
 def _contiguous(slices: dict[str, list[tuple[float, float]]]) -> None:
     """No second between a replica's first and last slice is charged twice, and none is left out."""
     for found in slices.values():
