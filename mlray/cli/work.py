@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -16,6 +17,7 @@ commands = typer.Typer()
 @commands.command()
 def ingest(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Read, check, protect and seal raw rows as a dataset version."""
+    _read(job)
     from mlray.cli import views
     from mlray.jobs import run as jobs
 
@@ -27,6 +29,7 @@ def ingest(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> No
 @commands.command()
 def tune(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Search for the best model the budget can pay for."""
+    _read(job)
     from mlray.cli import views
     from mlray.jobs import run as jobs
 
@@ -38,6 +41,7 @@ def tune(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None
 @commands.command()
 def deploy(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Offer a model to callers, scaled inside its policy."""
+    _read(job)
     from mlray.cli import views
     from mlray.jobs import run as jobs
 
@@ -49,6 +53,7 @@ def deploy(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> No
 @commands.command()
 def run(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Run a job of any kind from here; a pipeline's steps in order."""
+    _read(job)
     from mlray.cli import views
     from mlray.jobs import run as jobs
 
@@ -60,6 +65,7 @@ def run(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
 @commands.command()
 def submit(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Run a job on the cluster and end with its exit code."""
+    _read(job)
     from mlray.jobs import run as jobs
 
     log = sys.stderr if as_json else sys.stdout
@@ -69,3 +75,10 @@ def submit(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> No
     if as_json:
         show.result({"exit_code": code}, as_json)
     raise typer.Exit(code)
+
+
+def _read(job: Path) -> None:
+    """Mistakes in the files are told at once: loading Ray to do the work takes seconds."""
+    from mlray.jobs.read import written
+
+    written(job)

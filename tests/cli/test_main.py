@@ -95,6 +95,14 @@ def test_a_wrong_command_line_ends_with_2_and_shows_no_traceback(wrong: list[str
     assert "Try 'mlray" in said and "Traceback" not in said
 
 
+@pytest.mark.parametrize("command", ["ingest", "tune", "deploy", "run", "submit"])
+def test_a_mistake_in_a_job_file_is_told_before_ray_is_loaded(command: str, tmp_path: Path):
+    (tmp_path / "job.yaml").write_text("kind: tune\n")
+    code = f"import sys; from mlray.cli import main; print(main({[command, str(tmp_path / 'job.yaml')]!r}), 'ray' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "2 False\n" and "job.yaml:1: space: this field is required" in said.stderr
+
+
 def test_python_m_mlray_is_the_same_program():
     said = subprocess.run([sys.executable, "-m", "mlray", "policy", "check", "nowhere.yaml"], capture_output=True, text=True)
     assert (said.returncode, said.stdout, said.stderr) == (2, "", "error: nowhere.yaml: no such file\n")
