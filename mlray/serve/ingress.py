@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
 
 from mlray.access.spec import Action
-from mlray.clock import Clock
 from mlray.serve import gate, protocol
 from mlray.serve.gate import Known, Limits, TurnedAway
 from mlray.serve.predictor import Predictor
@@ -45,6 +45,8 @@ class Surroundings(Protocol):
 
     def known(self) -> Known: ...
 
+    def moment(self) -> datetime: ...
+
     def timer(self) -> float: ...
 
     def aside(self, work: Callable[[], np.ndarray]) -> Awaitable[np.ndarray]: ...
@@ -55,9 +57,9 @@ class Surroundings(Protocol):
 class Ingress:
     """One deployment's application. `name` is in its URLs, `version` in its answers."""
 
-    def __init__(self, name: str, version: str, predictor: Predictor, limits: Limits, clock: Clock, around: Surroundings) -> None:
+    def __init__(self, name: str, version: str, predictor: Predictor, limits: Limits, around: Surroundings) -> None:
         self.name, self.version, self.limits = name, version, limits
-        self._predictor, self._clock, self._around = predictor, clock, around
+        self._predictor, self._around = predictor, around
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -84,7 +86,7 @@ class Ingress:
             Action.PREDICT if infer else Action.STATUS,
             self.name,
             self._around.known(),
-            self._clock.now(),
+            self._around.moment(),
         )
         if isinstance(entry, TurnedAway):
             return _turned(entry)

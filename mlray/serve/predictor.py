@@ -48,11 +48,20 @@ class Predictor:
     def inputs(self) -> tuple[InputColumn, ...]:
         return self._transform.inputs
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The model's features, in the order in which it sees them."""
+        return self._transform.names
+
+    def features(self, table: pa.Table) -> np.ndarray:
+        """What the model sees of raw rows: float32 of shape (rows, features)."""
+        return self._transform.apply(table)
+
     def predict(self, columns: Mapping[str, Sequence[Any]]) -> np.ndarray:
         """Probabilities of JSON columns, float32 of shape (rows,). Raises ValueError naming the column at fault."""
         return self.predict_table(self._transform.table(columns))
 
     def predict_table(self, table: pa.Table) -> np.ndarray:
         """Probabilities of raw rows, float32 of shape (rows,): the same bits as `predict` gives for the same values."""
-        answer: np.ndarray = self._booster.inplace_predict(self._transform.apply(table))
+        answer: np.ndarray = self._booster.inplace_predict(self.features(table), validate_features=False)
         return answer

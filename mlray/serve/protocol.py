@@ -148,6 +148,8 @@ def _tensor(tensor: Any, at: str) -> tuple[str, list[Any]]:
     name, datatype = tensor["name"], tensor["datatype"]
     if not isinstance(name, str) or not name:
         raise _Wrong(f"{at}.name: send the name of a column")
+    if not isinstance(datatype, str):
+        raise _Wrong(f"{at}.datatype: {_cut(datatype)} is no text")
     values = _flat(tensor["data"], _rows(tensor["shape"], at), at)
     _check_values(values, datatype, at)
     return name, values
@@ -171,7 +173,7 @@ def _flat(data: Any, shape: tuple[int, bool], at: str) -> list[Any]:
     return data
 
 
-def _check_values(values: list[Any], datatype: Any, at: str) -> None:
+def _check_values(values: list[Any], datatype: str, at: str) -> None:
     """Exact types: True is an int to Python, but not a number to the caller who sent it."""
     if datatype in FLOATS:
         _only(values, (int, float), f"a number ({datatype})", at)

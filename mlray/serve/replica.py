@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from ray.serve import metrics
@@ -55,7 +56,7 @@ class Replica:
         model = vault.find_model(offer.model, offer.digest)
         predictor = Predictor.open(vault.open_model(model))
         around = Around(offer.deployment, offer.database)
-        self._ingress = Ingress(offer.deployment, str(model), predictor, offer.limits, SystemClock(), around)
+        self._ingress = Ingress(offer.deployment, str(model), predictor, offer.limits, around)
 
     def __serve_build_asgi_app__(self) -> Ingress:
         return self._ingress
@@ -73,6 +74,9 @@ class Around:
 
     def known(self) -> Known:
         return self._known
+
+    def moment(self) -> datetime:
+        return self._clock.now()
 
     def timer(self) -> float:
         return time.perf_counter()

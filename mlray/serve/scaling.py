@@ -69,7 +69,8 @@ def desired(load: float, current: int, room: Room | None, last: Room, pace: Pace
 
 def _waited(target: int, current: int, reason: str, pace: Pace, steady: Steady, now: float) -> Decision:
     up = target > current
-    since = (steady.high_since if up else steady.low_since) or now
+    begun = steady.high_since if up else steady.low_since
+    since = now if begun is None else begun
     kept = Steady(high_since=since) if up else Steady(low_since=since)
     patience = pace.up_after if up else pace.down_after
     if now - since < patience:
