@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 import ray
 
 from mlray.files import load
-from mlray.ingest import identity, join, on_ray, report, sources
-from mlray.ingest.on_ray import Sealed, Sink, Work
+from mlray.ingest import identity, join, mill, on_ray, report, sources
+from mlray.ingest.mill import Sealed, Sink, Work
 from mlray.ingest.spec import IngestJob
 from mlray.vault.store import VaultAddress
 from mlray.vault.version import Part, digest_bytes
@@ -56,12 +56,12 @@ class Plain:
 def measure(work: Work) -> dict[str, float]:
     """Seconds on the clock, of all tasks, and of CPU when one process does the same blocks; bytes written and rows."""
     begun = time.monotonic()
-    with closing(on_ray._run(work)) as lines:
+    with closing(on_ray.run(work)) as lines:
         reports = [report.from_json(line) for line in lines]
     took = time.monotonic() - begun
     cpu = time.process_time()
     again = [
-        found for number in range(work.slices) for found in on_ray._slice(number, work, ray.get(work.sides), work.keys(), reports[0].usage)
+        found for number in range(work.slices) for found in mill.grind(number, work, ray.get(work.sides), work.keys(), reports[0].usage)
     ]
     cpu = time.process_time() - cpu
     assert len(again) == len(reports)

@@ -22,12 +22,12 @@ EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "laun
 for folder, names in {
     "vault": "kms blobs shelf",
     "ledger": "rows",
-    "ingest": "sources",
+    "ingest": "sources mill",
     "tune": "worker hooks",
     "serve": "autoscaler doors replica",
     "watch": "notify metrics",
     "govern": "loop till cluster",
-    "launch": "local processes keeper dashboard spill",
+    "launch": "local machine processes keeper launcher connection dashboard spill",
     "jobs": "read run demo desk endpoints purse",
 }.items():
     EDGES |= {f"{folder}.{name}" for name in names.split()}

@@ -8,63 +8,29 @@ own blocks alone: packed text cannot be entered in the middle, and skipping is c
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 import ray.data
 from ray.exceptions import RayError
 
-from mlray.errors import MlrayError, WorkError
-from mlray.ingest import identity, join, parse, report, sources
+from mlray.errors import WorkError
+from mlray.ingest import identity, join, report, sources
+from mlray.ingest.mill import CPUS as CPUS  # callers admit an ingest by it
+from mlray.ingest.mill import Sealed, Work, mill
 from mlray.ingest.parse import Input
-from mlray.ingest.refine import REJECTED, Refined, refine, schema
+from mlray.ingest.refine import schema
 from mlray.ingest.report import BlockReport, Ingested
-from mlray.ingest.spec import IngestJob, Protection
+from mlray.ingest.spec import IngestJob
 from mlray.ledger.entry import Usage
-from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL, Capacity
 from mlray.progress import OnProgress, Progress, silent
-from mlray.vault.keyring import DataKey
 from mlray.vault.store import Draft, VaultAddress
-from mlray.vault.version import DatasetVersion, Part, dataset_digest
+from mlray.vault.version import DatasetVersion, Lineage, dataset_digest
 
-Sink = Callable[[str, str, pa.Table], Part]  # part name, split, rows -> what was stored
 OnUsage = Callable[[str, Usage], None]  # a key that names this use once, and the use
-CPUS = 1.0  # of one task
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """The sink of every real ingest. Holds an address and a wrapped key."""
-
-    draft: Draft
-
-    def __call__(self, name: str, split: str, rows: pa.Table) -> Part:
-        return self.draft.address.open().write_part(self.draft, name, split, rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a task is sent: names and addresses, no row and no secret. `sides` refers to the joined tables."""
-
-    job: IngestJob
-    main: Input
-    slices: int
-    sides: Any
-    vault: VaultAddress
-    sink: Sink
-
-    def keys(self) -> dict[str, DataKey]:
-        """Pseudonym keys by column: the same value has the same pseudonym in every version of the dataset."""
-        columns = [column for column, how in self.job.protect.items() if how is Protection.PSEUDONYMISE]
-        keyring = self.vault.open().keyring if columns else None
-        return {column: keyring.pseudonym_key(f"{self.job.dataset}/{column}") for column in columns} if keyring else {}
 
 
 def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgress = silent, on_usage: OnUsage | None = None) -> Ingested:
@@ -82,10 +48,10 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
     sides = tuple(join.side(sources.read_all(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
     draft = vault.open().draft_dataset(job.dataset, digest)
     try:
-        with closing(_run(_work(job, inputs, sides, Sealed(draft)))) as lines:
+        with closing(run(work_of(job, inputs, sides, Sealed(draft)))) as lines:
             reports = list(_told(lines, draft, identity.blocks(job, inputs), on_progress, on_usage))
         _unchanged(inputs)
-        version = _commit(draft, job, lineage, reports)
+        version = commit(draft, job, lineage, reports)
     except BaseException:
         vault.open().discard(draft)
         raise
@@ -93,55 +59,13 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
     return Ingested.found(version, tuple(_usage(draft, found) for found in reports), reused=False)
 
 
-def mill(batch: pa.Table, work: Work) -> Iterator[pa.Table]:
-    """What a task does: every block of its slices, from text to sealed parts. Yields one line of JSON a block."""
-    sides, keys, node = ray.get(work.sides), work.keys(), _node()
-    for number in batch["id"].to_pylist():
-        try:
-            yield from (pa.table({"line": [found.to_json()]}) for found in _slice(number, work, sides, keys, node))
-        except MlrayError as error:
-            yield pa.table({"line": [report.failure(error)]})
-
-
-def _slice(number: int, work: Work, sides: tuple[pa.Table, ...], keys: dict[str, DataKey], node: Usage) -> Iterator[BlockReport]:
-    job, main = work.job, work.main
-    begun = time.monotonic()
-    with closing(sources.body(main.uri)) as stream:
-        for block, text in parse.cut(stream, job.rows_per_part, lambda block: block % work.slices == number):
-            rows = parse.parse(text, main.names, job.sources[job.main], main.where, first_line=2 + block * job.rows_per_part)
-            refined = refine(rows, job, sides, keys)
-            parts = tuple(work.sink(f"{split}-{block:05d}", split, piece) for split, piece in refined.pieces.items())
-            yield _report(job, block, rows.num_rows, refined, parts, replace(node, seconds=time.monotonic() - begun))
-            begun = time.monotonic()
-
-
-def _report(job: IngestJob, block: int, rows: int, refined: Refined, parts: tuple[Part, ...], usage: Usage) -> BlockReport:
-    kept = {split: piece for split, piece in refined.pieces.items() if split != REJECTED}
-    periods = {split: (min_max["min"].isoformat(), min_max["max"].isoformat()) for split, min_max in _extents(kept, job.split.column)}
-    positives = {split: pc.sum(piece[job.label.name]).as_py() or 0 for split, piece in kept.items()} if job.label else {}
-    return BlockReport(block, rows, parts, refined.rejected, refined.warned, periods, positives, usage)
-
-
-def _extents(pieces: dict[str, pa.Table], column: str) -> Iterator[tuple[str, Any]]:
-    return ((split, pc.min_max(piece[column]).as_py()) for split, piece in pieces.items())
-
-
-def _node() -> Usage:
-    """One CPU of this node, for no time yet."""
-    context = ray.get_runtime_context()
-    labels, node = context.get_node_labels(), context.get_node_id()
-    cpus = next((n["Resources"].get("CPU", CPUS) for n in ray.nodes() if n["NodeID"] == node), CPUS)
-    capacity = labels.get(MARKET_LABEL, Capacity.ON_DEMAND)
-    return Usage(labels.get(NODE_TYPE_LABEL, ""), str(capacity), 0.0, min(1.0, CPUS / cpus))
-
-
-def _work(job: IngestJob, inputs: dict[str, Input], sides: tuple[pa.Table, ...], sink: Sealed) -> Work:
+def work_of(job: IngestJob, inputs: dict[str, Input], sides: tuple[pa.Table, ...], sink: Sealed) -> Work:
     cpus = ray.cluster_resources().get("CPU", CPUS)
     slices = identity.slices(identity.blocks(job, inputs), cpus)
     return Work(job, inputs[job.main], slices, ray.put(sides), sink.draft.address, sink)
 
 
-def _run(work: Work) -> Generator[str, None, None]:
+def run(work: Work) -> Generator[str, None, None]:
     """The lines of all blocks, as they come. Tasks of a lost node are run again by Ray."""
     with _settings():
         rows = ray.data.range(work.slices, override_num_blocks=work.slices)
@@ -205,7 +129,7 @@ def _unchanged(inputs: dict[str, Input]) -> None:
             raise WorkError(f"{found.where} changed while it was read", hint="run the ingest again when nobody writes to it")
 
 
-def _commit(draft: Draft, job: IngestJob, lineage: tuple[tuple[str, str], ...], reports: list[BlockReport]) -> DatasetVersion:
+def commit(draft: Draft, job: IngestJob, lineage: Lineage, reports: list[BlockReport]) -> DatasetVersion:
     totals = report.total(reports)
     if not totals.parts:
         raise WorkError(f"source {job.main} holds no rows", hint="a version without rows is of no use, so none was made")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,8 +21,10 @@ import ray
 
 from mlray.errors import SpecError, WorkError
 from mlray.files import load
-from mlray.ingest import on_ray, report, sources
-from mlray.ingest.on_ray import Ingested, Sealed, ingest
+from mlray.ingest import join, on_ray, report, sources
+from mlray.ingest.mill import Sealed
+from mlray.ingest.on_ray import ingest
+from mlray.ingest.report import Ingested
 from mlray.ingest.spec import IngestJob
 from mlray.progress import Progress
 from mlray.vault.store import VaultAddress
@@ -316,15 +318,15 @@ def test_a_lost_worker_is_replaced_and_no_row_is_lost_or_doubled(mini: Path):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     job, vault = load(mini / "job.yaml", IngestJob), address(mini / "home").open()
     inputs = {name: sources.find(name, source, mini) for name, source in job.sources.items()}
-    sides = tuple(on_ray.join.side(sources.read_all(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
+    sides = tuple(join.side(sources.read_all(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
     draft = vault.draft_dataset("mini", "a" * 64)
-    work = on_ray._work(job, inputs, sides, Sealed(draft))
-    work = on_ray.replace(work, sink=Dying(Sealed(draft), str(mini / "died")))
-    with closing(on_ray._run(work)) as lines:
+    work = on_ray.work_of(job, inputs, sides, Sealed(draft))
+    work = replace(work, sink=Dying(Sealed(draft), str(mini / "died")))
+    with closing(on_ray.run(work)) as lines:
         reports = [report.from_json(line) for line in lines]
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
     assert (mini / "died").exists()
-    version = on_ray._commit(draft, job, (), reports)
+    version = on_ray.commit(draft, job, (), reports)
     assert sorted(found.block for found in reports) == [0, 1, 2, 3, 4]
     assert sum(part.rows for part in version.manifest.parts) == 5000
     assert len(parquets(mini)) == len(version.manifest.parts), "the first attempt's files are swept"
@@ -335,6 +337,6 @@ def test_a_task_is_sent_no_key_and_no_row(mini: Path, vault: VaultAddress):
     draft = vault.open().draft_dataset("mini", "b" * 64)
     job = load(FLIGHTS, IngestJob)
     inputs = {name: sources.find(name, source, FLIGHTS.parent) for name, source in job.sources.items()}
-    sent = pickle.dumps(on_ray._work(job, inputs, (pa.table({"tailnum": ["N14228"]}),), Sealed(draft)))
+    sent = pickle.dumps(on_ray.work_of(job, inputs, (pa.table({"tailnum": ["N14228"]}),), Sealed(draft)))
     key = vault.open().keyring.unwrap(draft.key, f"dataset mini@{'b' * 64}")
     assert b"N14228" not in sent and key.secret() not in sent and len(sent) < 20_000

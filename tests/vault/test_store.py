@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlray.errors import KeyringError, MlrayError, StoreError, TamperError
+from mlray.vault.sealing import MAGICS
 from mlray.vault.store import Draft, Vault, VaultAddress
 from mlray.vault.version import DatasetVersion, dataset_digest
 
@@ -284,6 +285,12 @@ def test_a_search_for_plain_values_finds_nothing_in_the_vault_and_all_in_plain_p
 def found(folder: Path) -> set[str]:
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     return {value for value in TAILNUMS if value.encode() in everything}
+
+
+def test_every_stored_file_carries_the_mark_of_ciphertext_and_plain_parquet_does_not(vault: Vault, tmp_path: Path):
+    assert vault.is_sealed(commit(vault)) and vault.is_sealed(vault.commit_model("late", {"model.json": b"{}"}, {}))
+    pq.write_table(TRAIN, tmp_path / "plain.parquet")
+    assert not (tmp_path / "plain.parquet").read_bytes().startswith(MAGICS)
 
 
 def test_files_and_folders_are_private(vault: Vault, address: VaultAddress):
