@@ -37,3 +37,8 @@ class Costs:
             return self.dearest
         log = self.weights[0] + sum(w * x for w, x in zip(self.weights[1:], point, strict=True))
         return min(Money.dollars(math.exp(min(log, 20.0))), self.dearest * 10)
+
+    def promised(self, trials: tuple[Trial, ...]) -> Money:
+        """What the trials that still run are expected to spend on top of what they did."""
+        running = (trial for trial in trials if not trial.state.over)
+        return sum((max(ZERO, self.expected(trial.proposal.point) - trial.spent) for trial in running), ZERO)

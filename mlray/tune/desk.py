@@ -19,6 +19,11 @@ class Desk:
 
     def __init__(self, search: Search, book: Book, place_of: Callable[[str], Place], now: Callable[[], datetime], tell: OnProgress) -> None:
         self.search, self._book, self._place_of, self._now, self._tell = search, book, place_of, now, tell
+        self._halted = INTERRUPTED
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune writes its hooks to disk, and this behind them: nothing of it, for purses and databases cannot be written."""
+        return {}
 
     def propose(self) -> Trial | None:
         """The next trial, or None when the search has come to its end."""
@@ -50,13 +55,14 @@ class Desk:
     def over(self) -> bool:
         """Whether all trials must stop now."""
         why = overdrawn(self.search.running, self.search.room(self._now()))
-        self.search = self.search.ending(why) if why else self.search
+        if why:
+            self.search, self._halted = self.search.ending(why), why
         return bool(why)
 
     def close(self) -> None:
-        """Nothing runs any more: books what ran until now. Trials that nobody here ended were interrupted."""
+        """Nothing runs any more: books what ran until now. Trials that ended without a reason of ours were interrupted."""
         if self.search.running:
-            self.search = self.search.stopped(self.search.ended or INTERRUPTED, self._now(), self._book)
+            self.search = self.search.stopped(self._halted, self._now(), self._book)
 
     def _say(self, id: str, what: str) -> None:
         trial, trials = self.search.trial(id), self.search.trials

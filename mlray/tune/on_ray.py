@@ -23,14 +23,15 @@ from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL
 from mlray.progress import OnProgress, silent
 from mlray.tune.desk import Desk
 from mlray.tune.hooks import Judge, Losses, Proposer, Watch
-from mlray.tune.model import Assessed, assess
-from mlray.tune.resume import best_within
+from mlray.tune.model import assess
+from mlray.tune.resume import best_kept, context
 from mlray.tune.search import Search
 from mlray.tune.spec import TuneJob
-from mlray.tune.trial import Place, Trial, best_of
-from mlray.tune.worker import Work, open_checkpoint, search_context, work
+from mlray.tune.trial import Place, Trial
+from mlray.tune.worker import Work, search_context, work
 from mlray.units import Money, Price
 from mlray.vault.keyring import DataKey
+from mlray.vault.sealing import open_bytes
 from mlray.vault.store import Vault, VaultAddress
 from mlray.vault.version import DatasetVersion, ModelVersion
 
@@ -90,23 +91,28 @@ def tune(
     search = Search(job, cause, limit, limit, _until(job, deadline, clock.now()))
     desk = Desk(search, charge, Places(job.trials.cpus, price_of), clock.now, on_progress)
     try:
-        results = _run(job, assigned, desk, tuple(price_of), storage)
-        return _finished(desk.search, results, key, opened, dataset, transform)
+        _run(job, assigned, desk, tuple(price_of), storage)
+        return _finished(desk.search, storage / cause.run, key, opened, dataset, transform)
     finally:
         shutil.rmtree(storage / cause.run, ignore_errors=True)
 
 
-def _run(job: TuneJob, assigned: Work, desk: Desk, priced: tuple[str, ...], storage: Path) -> Any:
-    """Tune's results. When it returns or raises, nothing runs any more and every second until then is booked."""
+def _run(job: TuneJob, assigned: Work, desk: Desk, priced: tuple[str, ...], storage: Path) -> None:
+    """Tune's own results are not used. When it returns or raises, nothing runs any more and every second until then is booked."""
     _quieten()
+
+    def trial(config: dict[str, Any]) -> None:
+        work(assigned, config)
+
     tuner = ray_tune.Tuner(
-        ray_tune.with_resources(lambda config: work(assigned, config), _where(job, priced)),
+        ray_tune.with_resources(trial, _where(job, priced)),
         tune_config=ray_tune.TuneConfig(
             search_alg=Proposer(desk),
             scheduler=Judge(desk),
-            num_samples=job.trials.most,
+            num_samples=-1,  # until the proposer ends it
             max_concurrent_trials=job.trials.parallel,
             reuse_actors=True,  # a fresh actor costs 1-2 CPU seconds, more than most trials
+            trial_dirname_creator=lambda trial: str(trial.config["trial"]),
         ),
         run_config=ray_tune.RunConfig(
             name=assigned.run,
@@ -119,7 +125,7 @@ def _run(job: TuneJob, assigned: Work, desk: Desk, priced: tuple[str, ...], stor
         ),
     )
     try:
-        return tuner.fit()
+        tuner.fit()
     finally:
         desk.close()
 
@@ -166,37 +172,27 @@ def _until(job: TuneJob, deadline: datetime | None, now: datetime) -> datetime |
     return min([*ends, *([deadline] if deadline else [])], default=None)
 
 
-def _finished(search: Search, results: Any, key: DataKey, vault: Vault, dataset: DatasetVersion, transform: Transform) -> Searched:
-    nothing, ended = float("nan"), search.ended or "all trials ended"
-    best = best_of(search.trials)
-    assessed = _assessed(search, best, results, key, vault, dataset, transform) if best else None
-    if assessed is None:
+def _finished(search: Search, folder: Path, key: DataKey, vault: Vault, dataset: DatasetVersion, transform: Transform) -> Searched:
+    """Commits the best of what is in the folder. It is read directly: Tune forgets a checkpoint it was stopped at."""
+    files = {trial.id: {file.name: file for file in folder.glob(f"{trial.id}/checkpoint_*/*")} for trial in search.trials}
+    kept, nothing = best_kept(files, search.trials), float("nan")
+    if kept is None:
         why = next((f": {trial.id} {trial.reason}" for trial in search.trials if trial.reason), "")
-        return Searched(None, search.trials, search.spent, search.overspend, None, nothing, nothing, f"{ended}; no trial reported{why}")
-    lineage = ((f"dataset:{dataset.name}", dataset.digest),)
-    model = vault.commit_model(search.job.model, assessed.files, assessed.card, lineage)
-    values = assessed.metric("auc_validation"), assessed.metric("auc_test")
-    return Searched(model, search.trials, search.spent, search.overspend, best, *values, ended)
-
-
-def _assessed(
-    search: Search, best: Trial, results: Any, key: DataKey, vault: Vault, dataset: DatasetVersion, transform: Transform
-) -> Assessed | None:
-    held = next((result.checkpoint for result in results if (result.config or {}).get("trial") == best.id), None)
-    if held is None:
-        return None
-    with held.as_directory() as folder:
-        found, booster = open_checkpoint(key, search.cause.run, best.id, Path(folder))
-    report = best_within(best, found)
-    if report is None:
-        return None
+        ended = f"{search.ended}; no trial reported{why}"
+        return Searched(None, search.trials, search.spent, search.overspend, None, nothing, nothing, ended)
+    sealed = files[kept.trial.id][kept.there.file].read_bytes()
+    booster = open_bytes(key, sealed, context(search.cause.run, kept.trial.id, kept.there.round))
     columns = [*search.job.features.columns, search.job.label]
     rows = {split: vault.read(dataset, split, columns) for split in ("validation", "test")}
-    return assess(search, best, report, booster, transform, dataset, rows)
+    assessed = assess(search, kept.trial, kept.report, booster, transform, dataset, rows)
+    model = vault.commit_model(search.job.model, assessed.files, assessed.card, ((f"dataset:{dataset.name}", dataset.digest),))
+    values = assessed.metric("auc_validation"), assessed.metric("auc_test")
+    return Searched(model, search.trials, search.spent, search.overspend, kept.trial, *values, search.ended)
 
 
 def _quieten() -> None:
     """Tune's own output off: what it would tell is told as Progress, and its loggers cost more than a small trial."""
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
     logging.getLogger("ray.tune").setLevel(logging.ERROR)

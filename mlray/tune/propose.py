@@ -21,12 +21,12 @@ import numpy as np
 from mlray.tune.cost import Costs
 from mlray.tune.space import Space, finest_step, params, start
 from mlray.tune.trial import Point, Proposal, Trial
-from mlray.units import Money
+from mlray.units import ZERO, Money
 
-FIRST_STEP = 0.2  # of the diagonal; the paper's code has 0.1, which spends a search of 30 trials on walking
+FIRST_STEP = 0.1  # of the diagonal
 STALE_PER_AXIS = 2  # misses before the step shrinks; the paper allows 2^(axes-1), more trials than dollars
 SPREAD = 0.25  # of a new start around the cheap one, per axis
-TRIES = 20
+TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +39,35 @@ class Walk:
     step: float
 
 
-def propose(space: Space, trials: tuple[Trial, ...], left: Money, rng: np.random.Generator) -> Proposal | None:
-    """The next configuration, or None when none is affordable. The same arguments and generator state, the same answer."""
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """There is no next configuration."""
+
+    reason: str
+
+
+def propose(space: Space, trials: tuple[Trial, ...], left: Money, rng: np.random.Generator) -> Proposal | Exhausted:
+    """The next configuration. The same arguments and generator state give the same answer."""
     if not trials:
         return Proposal(params(space, start(space)), start(space))
     costs = Costs.learn(trials)
-    for proposal in _candidates(space, trials, rng):
-        if costs.expected(proposal.point) <= left:
-            return proposal
-    return None
+    free = left - costs.promised(trials)
+    new = tuple(_candidates(space, trials, rng))
+    if not new:
+        return Exhausted("every configuration near the best was tried")
+    affordable = (found for found in new if costs.expected(found.point) <= free)
+    return next(affordable, Exhausted(f"no further trial fits into the {max(ZERO, free)} that is free"))
 
 
 def _candidates(space: Space, trials: tuple[Trial, ...], rng: np.random.Generator) -> Iterator[Proposal]:
+    """New configurations, the preferred first; the last of them are fresh starts, which are cheap."""
     walk = _walk(space, trials)
-    if walk.step < finest_step(space):
-        yield _restart(space, walk.restart + 1, rng)
     known = {trial.proposal.params for trial in trials}
-    if (back := _opposite(space, walk)) and back.params not in known:
-        yield back
-    for attempt in range(TRIES):
-        move = _move(space, walk, rng, shrink=0.5 ** (attempt // 5))
-        if move.params not in known:
-            yield move
+    steps = [back] if (back := _opposite(space, walk)) else []
+    steps += [_move(space, walk, rng) for _ in range(TRIES)]
+    starts = [_restart(space, walk.restart + 1, rng, SPREAD * (1 + number)) for number in range(TRIES)]
+    order = [*starts, *steps] if walk.step < finest_step(space) else [*steps, *starts]
+    return (found for found in order if found.params not in known)
 
 
 def _walk(space: Space, trials: tuple[Trial, ...]) -> Walk:
@@ -81,8 +88,8 @@ def _walk(space: Space, trials: tuple[Trial, ...]) -> Walk:
     return Walk(restart, mine, best, step)
 
 
-def _restart(space: Space, restart: int, rng: np.random.Generator) -> Proposal:
-    point = _clip(np.array(start(space)) + np.abs(rng.normal(0.0, SPREAD, len(space))))
+def _restart(space: Space, restart: int, rng: np.random.Generator, spread: float) -> Proposal:
+    point = _clip(np.array(start(space)) + rng.normal(0.0, spread, len(space)))
     return Proposal(params(space, point), point, restart)
 
 
@@ -99,10 +106,11 @@ def _opposite(space: Space, walk: Walk) -> Proposal | None:
     return None
 
 
-def _move(space: Space, walk: Walk, rng: np.random.Generator, shrink: float) -> Proposal:
+def _move(space: Space, walk: Walk, rng: np.random.Generator) -> Proposal:
+    """Along a direction uniform on the sphere."""
     base = walk.best or walk.trials[0]
     ball = rng.normal(size=len(space))
-    return _step(space, walk, base, tuple((ball / np.linalg.norm(ball) * shrink).tolist()))
+    return _step(space, walk, base, tuple((ball / np.linalg.norm(ball)).tolist()))
 
 
 def _step(space: Space, walk: Walk, base: Trial, direction: Point) -> Proposal:

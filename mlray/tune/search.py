@@ -11,7 +11,7 @@ import numpy as np
 from mlray.ledger.entry import Cause, Charge
 from mlray.ledger.meter import charge
 from mlray.tune.judge import Room, judge
-from mlray.tune.propose import propose
+from mlray.tune.propose import Exhausted, propose
 from mlray.tune.spec import TuneJob
 from mlray.tune.trial import Place, Report, State, Trial, TrialDecision
 from mlray.units import ZERO, Money
@@ -56,13 +56,13 @@ class Search:
         if len(self.trials) >= self.job.trials.most:
             return self.ending(f"all {self.job.trials.most} trials were tried")
         found = propose(self.job.space, self.trials, self.left, np.random.Generator(np.random.PCG64([self.job.seed, len(self.trials)])))
-        if found is None:
-            return self.ending(f"no further trial fits into the {max(ZERO, self.left)} that is left")
+        if isinstance(found, Exhausted):
+            return self.ending(found.reason)
         return replace(self, trials=(*self.trials, Trial(f"t{len(self.trials) + 1:03d}", found)))
 
     def began(self, id: str, place: Place, now: datetime) -> Search:
         """A worker took the trial up, anew or after a loss."""
-        return self._with(replace(self.trial(id), state=State.RUNNING, place=place, booked=0.0, marked=now))
+        return self._with(replace(self.trial(id), state=State.RUNNING, place=place, booked=0.0, slices=0, marked=now))
 
     def reported(self, id: str, round: int, auc: float | None, seconds: float, now: datetime, book: Book) -> tuple[Search, TrialDecision]:
         """Books the seconds the worker measured, then judges the trial."""
@@ -87,8 +87,8 @@ class Search:
         return search._with(search.trial(id).ended(State.FAILED, why))
 
     def stopped(self, reason: str, now: datetime, book: Book) -> Search:
-        """Every trial that still ran was stopped between two reports."""
-        search = self.ending(reason)
+        """Every trial that still ran was stopped between two reports; that is then why the search ended."""
+        search = replace(self, ended=reason)
         for trial in self.running:
             search, _ = search._tail(trial.id, now, book)
             search = search._with(search.trial(trial.id).ended(State.STOPPED, reason))

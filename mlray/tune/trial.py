@@ -135,9 +135,3 @@ class Trial:
 
     def ended(self, state: State, reason: str) -> Trial:
         return replace(self, state=state, reason=reason, place=None, marked=None)
-
-
-def best_of(trials: tuple[Trial, ...]) -> Trial | None:
-    """The highest validation AUC; of equals the cheaper, then the earlier."""
-    measured = [trial for trial in trials if trial.auc is not None]
-    return min(measured, key=lambda trial: (-(trial.auc or 0.0), trial.spent, trial.id), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ class Work:
 def work(assigned: Work, config: Mapping[str, Any]) -> None:
     """Trains the trial in `config`, from its last checkpoint if it has one. What training raises is reported, not raised:
     Tune would take it for a lost worker and do it again."""
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it tells of every checkpoint
     meter = Meter()
     tune.report({"event": "began", "node": ray.get_runtime_context().get_node_id(), "seconds": 0.0})
     try:
@@ -88,19 +90,15 @@ def _report(key: DataKey, run: str, trial: str, fitted: Fitted, meter: Meter) ->
 
 
 def _checkpoint(key: DataKey, run: str, trial: str) -> bytes:
+    """The booster to go on from. Raises TamperError when the file is not what was sealed for this trial."""
     held = tune.get_checkpoint()
     if held is None:
         return b""
     with held.as_directory() as folder:
-        return open_checkpoint(key, run, trial, Path(folder))[1]
-
-
-def open_checkpoint(key: DataKey, run: str, trial: str, folder: Path) -> tuple[resume.Resume, bytes]:
-    """Where the trial stands, and its booster. Raises TamperError when the file is not what was sealed for it."""
-    found = resume.resume(file.name for file in folder.iterdir())
-    if not found.file:
-        return found, b""
-    return found, open_bytes(key, (folder / found.file).read_bytes(), resume.context(run, trial, found.round))
+        found = resume.resume(file.name for file in Path(folder).iterdir())
+        if not found.file:
+            return b""
+        return open_bytes(key, (Path(folder) / found.file).read_bytes(), resume.context(run, trial, found.round))
 
 
 def search_context(run: str) -> str:

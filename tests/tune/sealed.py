@@ -45,7 +45,7 @@ def seal(home: Path, name: str = "toy", scale: float = 1.0) -> tuple[VaultAddres
 
 
 def job(**changes) -> TuneJob:
-    trials = {"most": 6, "parallel": 2, "cpus": 1, "market": "spot", "report_every": 10} | changes.pop("trials", {})
+    trials = {"most": 6, "parallel": 2, "cpus": 1, "market": "spot", "report_every": 10, "patience": 9} | changes.pop("trials", {})
     written = {
         "kind": "tune",
         "name": "toy-tune",

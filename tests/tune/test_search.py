@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mlray.ledger.entry import Cause, Charge
+from mlray.tune.desk import Desk
+from mlray.tune.search import Search
+from mlray.tune.trial import Place, State
+from mlray.units import ZERO, Money, Price
+from tests.tune.sealed import dollars, job
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SPOT = Place("spot", "spot", 0.5, Price.parse("$3.60/h"))  # half a node: $0.0005 a second
+
+
+class Ledger:
+    """Counts a key once, as the real one does."""
+
+    def __init__(self, left: Money) -> None:
+        self.left, self.charges = left, dict[str, Charge]()
+
+    def book(self, charge: Charge) -> Money:
+        if charge.key not in self.charges:
+            self.charges[charge.key], self.left = charge, self.left - charge.amount
+        return self.left
+
+    @property
+    def total(self) -> Money:
+        return sum((charge.amount for charge in self.charges.values()), ZERO)
+
+
+def search(limit="$1.00", **changes) -> Search:
+    return Search(job(**changes), Cause("tune", "toy-tune", "flights", run="run-1"), dollars(limit), dollars(limit))
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def begun(limit="$1.00") -> tuple[Search, Ledger]:
+    return search(limit).proposed().began("t001", SPOT, NOON), Ledger(dollars(limit))
+
+
+def test_two_seconds_on_half_a_node_of_3_dollars_60_an_hour_are_charged_a_tenth_of_a_cent():
+    held, ledger = begun()
+    held, _ = held.reported("t001", 5, None, 2.0, after(2), ledger.book)
+    (charge,) = ledger.charges.values()
+    assert (charge.key, charge.amount, charge.cause.item) == ("run-1/t001/0/0", dollars("$0.001"), "t001")
+    assert (charge.usage.node_type, charge.usage.capacity, charge.usage.share) == ("spot", "spot", 0.5)
+    assert held.left == dollars("$0.999") and held.spent == ledger.total
+
+
+def test_slices_of_a_training_cost_exactly_what_the_whole_costs():
+    held, ledger = begun()
+    for i in range(97):
+        held, _ = held.reported("t001", 1, None, 0.0137, after(i), ledger.book)
+    assert held.spent == SPOT.price.over(97 * 0.0137, 0.5)
+
+
+def test_a_lost_worker_is_charged_until_its_loss_is_known():
+    held, ledger = begun()
+    held, _ = held.reported("t001", 5, 0.7, 2.0, after(2), ledger.book)
+    held = held.lost("t001", after(5), ledger.book, final=False)
+    assert held.spent == dollars("$0.0025")
+    assert (held.trial("t001").losses, held.trial("t001").state) == (1, State.WAITING)
+    held, _ = held.began("t001", SPOT, after(9)).reported("t001", 8, 0.71, 1.0, after(10), ledger.book)
+    assert held.spent == dollars("$0.003") == ledger.total
+    assert list(ledger.charges) == ["run-1/t001/0/0", "run-1/t001/0/1", "run-1/t001/1/0"]
+
+
+def test_a_trial_that_lost_its_worker_too_often_has_failed_and_keeps_its_best():
+    held, ledger = begun()
+    held, _ = held.reported("t001", 5, 0.7, 2.0, after(2), ledger.book)
+    lost = held.lost("t001", after(3), ledger.book, final=True).trial("t001")
+    assert (lost.state, lost.reason, lost.auc) == (State.FAILED, "lost its worker 1 times", 0.7)
+
+
+def test_spending_stops_one_report_before_the_limit():
+    held, ledger = begun("$0.0025")
+    goes, number = True, 0
+    while goes:
+        number += 1
+        held, decision = held.reported("t001", number, 0.5 + number / 100, 2.0, after(2 * number), ledger.book)
+        goes = decision.go_on
+    assert number == 2 and held.spent == dollars("$0.002") and held.overspend == ZERO
+
+
+def test_a_report_dearer_than_expected_overspends_by_that_one_report_at_most():
+    held, ledger = begun("$0.0025")
+    held, _ = held.reported("t001", 1, 0.5, 2.0, after(2), ledger.book)
+    held, decision = held.reported("t001", 2, 0.6, 6.0, after(8), ledger.book)
+    assert not decision.go_on
+    assert held.overspend == dollars("$0.0015")
+
+
+def test_when_others_spend_the_policys_money_less_is_left_for_this_search():
+    held, _ = begun()
+    held, decision = held.reported("t001", 1, 0.5, 2.0, after(2), lambda charge: dollars("$0.0005"))
+    assert held.left == dollars("$0.0005") and not decision.go_on
+
+
+def test_what_was_stopped_between_reports_is_charged_until_it_stopped():
+    held, ledger = begun()
+    held = held.proposed().began("t002", SPOT, after(1)).stopped("the deadline was reached", after(4), ledger.book)
+    assert held.spent == dollars("$0.0035") == ledger.total
+    assert {trial.reason for trial in held.trials} == {"the deadline was reached"} and not held.running
+
+
+def test_a_search_ends_after_its_trials_unless_the_last_of_them_are_cut_short():
+    held, ledger = search(trials={"most": 1}).proposed(), Ledger(dollars("$1.00"))
+    assert held.proposed().ended == "all 1 trials were tried"
+    assert held.proposed().ending("another reason").ended == "all 1 trials were tried"
+    assert held.proposed().stopped("the deadline was reached", NOON, ledger.book).ended == "the deadline was reached"
+
+
+def test_the_third_proposal_is_the_same_in_two_searches_with_one_seed():
+    one, two = search().proposed().proposed().proposed(), search().proposed().proposed().proposed()
+    assert one.trials == two.trials
+    assert search(seed=8).proposed().proposed().trials[1] != one.trials[1]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    self_time = iter(after(seconds) for seconds in range(100))
+    return Desk(search(), Ledger(dollars("$1.00")).book, {"node-1": SPOT}.__getitem__, lambda: next(self_time), lambda progress: None)
+
+
+def test_a_training_that_raised_has_failed_with_its_reason_and_is_not_repeated(desk):
+    trial = desk.propose()
+    assert desk.hear(trial.id, {"event": "began", "node": "node-1", "seconds": 0.0})
+    assert not desk.hear(trial.id, {"event": "failed", "why": "eta must be positive", "seconds": 2.0})
+    assert (desk.search.trials[0].state, desk.search.trials[0].reason) == (State.FAILED, "eta must be positive")
+    assert desk.search.spent == dollars("$0.001")
+    desk.lose(trial.id, final=True)
+    assert desk.search.trials[0].losses == 0
+
+
+def test_what_nobody_stopped_was_interrupted_and_is_charged(desk):
+    trial = desk.propose()
+    desk.hear(trial.id, {"event": "began", "node": "node-1", "seconds": 0.0})
+    desk.close()
+    assert desk.search.ended == desk.search.trials[0].reason == "it was interrupted"
+    assert desk.search.spent == dollars("$0.0005")
+
+
+def test_past_the_deadline_the_desk_says_so_and_stays_with_it(desk):
+    desk.search = replace(desk.search, deadline=NOON)
+    assert desk.over() and desk.search.ended == "the deadline was reached"
