@@ -103,7 +103,7 @@ def body(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def curl(url: str, row: Mapping[str, Any]) -> str:
     """The shell command that asks for one row. It reads the token from MLRAY_TOKEN: a command line is seen by everyone."""
-    sent = shlex.quote(json.dumps(body([row]), allow_nan=False))
+    sent = shlex.quote(json.dumps(body([row]), allow_nan=False, separators=(",", ":")))
     return f"""curl -s {shlex.quote(url.rstrip("/") + "/infer")} -H "Authorization: Bearer $MLRAY_TOKEN" -d {sent}"""
 
 

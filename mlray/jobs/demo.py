@@ -34,7 +34,7 @@ INGEST, TUNE, SERVE = (f"{JOBS}/{stage}.yaml" for stage in ("ingest", "tune", "s
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One real request: a row of the test period, the command that sends it, the answer, and what really happened."""
+    """One real request: the command that sends a row of the test period, the answer, and what really happened."""
 
     curl: str
     prediction: float
@@ -103,7 +103,7 @@ def _demo(folder: Path, home: Home, cluster: Connection, began: datetime, on_pro
     deployed = run.deploy(folder / SERVE, home=home, cluster=cluster, on_progress=on_progress)
     tuning, policy = _tuning(folder)
     vault = VaultAddress(home.store, str(home.keyring)).open()
-    asked = _ask(vault, ingested, tuning, deployed, own_token(home, SystemClock()))
+    asked = _ask(vault, ingested, tuning, deployed, home)
     run.settle()
     entries = LedgerStore(home.database).entries(policy=policy.name, since=began)
     return Demo(
@@ -125,13 +125,13 @@ def _tuning(folder: Path) -> tuple[TuneJob, Policy]:
     return step.job, step.policy
 
 
-def _ask(vault: Vault, ingested: Ingested, tuning: TuneJob, deployed: Deployed, token: str) -> Asked:
-    """The first flight of the test period, sent as any caller would send it."""
+def _ask(vault: Vault, ingested: Ingested, tuning: TuneJob, deployed: Deployed, home: Home) -> Asked:
+    """The first flight of the test period, sent as any caller would send it. The row is shown and not kept: it is data."""
     columns = [*tuning.features.columns, tuning.label]
     part = ingested.version.manifest.of("test")[0]
     row = vault.read_part(ingested.version, part, columns).slice(0, 1).to_pylist()[0]
     late = bool(row.pop(tuning.label))
     plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
-    with Client(deployed.endpoint, token) as client:
+    with Client(deployed.endpoint, own_token(home, SystemClock())) as client:
         (prediction,) = client.predict([plain])
     return Asked(curl(deployed.endpoint, plain), prediction, late)

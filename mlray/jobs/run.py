@@ -180,5 +180,5 @@ def down(home: Home, cluster: str, on_progress: OnProgress = silent) -> bool:
     """
     if any(endpoint.cluster == cluster for endpoint in endpoints(home)):
         with suppress(ClusterError), connect(home, cluster):
-            settle()
+            governor.forget_all()
     return launch.down(home, cluster, on_progress)
