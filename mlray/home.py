@@ -25,7 +25,7 @@ class Home:
     @classmethod
     def at(cls, root: Path | str) -> Home:
         path = Path(root).expanduser().absolute()
-        return cls(path, f"sqlite:///{path / 'mlray.db'}", f"file://{path / 'store'}")
+        return cls(path, f"sqlite:///{path / 'mlray.db'}", (path / "store").as_uri())
 
     @classmethod
     def locate(cls) -> Home:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from pyarrow import fs
 
 from mlray.errors import StoreError
 from mlray.home import private_folder
+
+SAFE = "/:%@?&=+,;~#"  # what may stand in a URI as it is, percent signs included; a space in a path may not
 
 
 class Blobs:
@@ -20,7 +23,7 @@ class Blobs:
 
     def __init__(self, uri: str) -> None:
         try:
-            self._fs, self._root = fs.FileSystem.from_uri(uri)
+            self._fs, self._root = fs.FileSystem.from_uri(quote(uri, safe=SAFE))
         except (ValueError, OSError) as error:
             raise StoreError(f"{uri}: not a place mlray can store in: {error}", hint="write file:///path or s3://bucket/path") from error
         self._local = isinstance(self._fs, fs.LocalFileSystem)

@@ -61,11 +61,12 @@ class Shelf:
     def stored(self, manifest: Manifest, part: Part) -> bytes:
         """The sealed bytes of a part, as committed. Raises TamperError naming it before any parser sees other bytes."""
         what = f"{version.short(manifest.name, manifest.digest)}: part {part.name}"
+        repair = f"restore it from your backup, or remove {folder(manifest)} from the store and make the version again"
         sealed = self._blobs.read(f"{folder(manifest)}/{part.file}")
         if sealed is None:
-            raise TamperError(f"{what} is gone ({part.file})", hint="restore it from your backup, or make the version again")
+            raise TamperError(f"{what} is gone ({part.file})", hint=repair)
         if len(sealed) != part.bytes or version.digest_bytes(sealed) != part.digest:
-            raise TamperError(f"{what} was changed after it was committed ({part.file})", hint="restore it from your backup")
+            raise TamperError(f"{what} was changed after it was committed ({part.file})", hint=repair)
         return sealed
 
     def point(self, kind: Kind, name: str, digest: str) -> None:

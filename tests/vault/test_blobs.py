@@ -1,0 +1,71 @@
+"""A write is whole or absent, and a name is claimed once."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from mlray.errors import StoreError
+from mlray.home import Home
+from mlray.vault.blobs import Blobs
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(f"file://{tmp_path}/the store")
+
+
+def test_bytes_come_back_and_what_is_absent_is_none(blobs: Blobs):
+    blobs.write("a/b/c", b"one")
+    blobs.write("a/b/c", b"two")
+    assert (blobs.read("a/b/c"), blobs.read("a/b/d"), blobs.read("x/y")) == (b"two", None, None)
+    assert (blobs.files("a/b"), blobs.folders("a"), blobs.files("a"), blobs.files("none")) == (("c",), ("b",), (), ())
+
+
+def test_a_folder_with_a_space_may_be_written_either_way(blobs: Blobs, tmp_path: Path):
+    blobs.write("a", b"one")
+    assert Blobs((tmp_path / "the store").as_uri()).read("a") == b"one"
+    assert Blobs(Home.at(tmp_path / "Jane Doe").store).read("a") is None
+
+
+def test_removing_what_is_gone_is_fine(blobs: Blobs):
+    blobs.write("a/b", b"")
+    blobs.remove_file("a/b")
+    blobs.remove_file("a/b")
+    blobs.remove("a")
+    blobs.remove("a")
+    assert blobs.folders("") == ()
+
+
+def test_a_path_out_of_the_store_is_refused(blobs: Blobs):
+    for path in ("../keyring.json", "a/../../b", ".."):
+        with pytest.raises(StoreError, match="leads out of the store"):
+            blobs.read(path)
+
+
+def test_a_disk_that_refuses_is_said_in_one_sentence(blobs: Blobs):
+    blobs.write("a", b"a file")
+    for act in (lambda: blobs.write("a/b", b"x"), lambda: blobs.read("a/b"), lambda: blobs.files("a")):
+        with pytest.raises(StoreError, match=r"cannot (write|read|list) a"):
+            act()
+
+
+def test_of_eight_that_claim_a_name_at_once_one_gets_it(blobs: Blobs, tmp_path: Path):
+    context = multiprocessing.get_context("fork")
+    barrier, said = context.Barrier(8), context.Queue()
+    racers = [context.Process(target=_claim, args=(blobs, number, barrier, said)) for number in range(8)]
+    for racer in racers:
+        racer.start()
+    answers = dict(said.get(timeout=30) for _ in racers)
+    for racer in racers:
+        racer.join(30)
+    winners = [number for number, won in answers.items() if won]
+    assert len(winners) == 1 and blobs.read("v/manifest.json") == b"%d" % winners[0]
+    assert [path.name for path in (tmp_path / "the store" / "v").iterdir()] == ["manifest.json"]
+
+
+def _claim(blobs: Blobs, number: int, barrier, said) -> None:
+    barrier.wait(30)
+    said.put((number, blobs.claim("v/manifest.json", b"%d" % number)))
