@@ -55,7 +55,9 @@ def blocks(page: Path) -> list[Block]:
 
 
 def name(value: Any) -> str:
-    return str(value.relative_to(ROOT)) if isinstance(value, Path) else f"{value.page.relative_to(ROOT)}:{value.line}"
+    if isinstance(value, Path):
+        return str(value.relative_to(ROOT) if value.is_relative_to(ROOT) else value.name)
+    return f"{name(value.page)}:{value.line}"
 
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -93,15 +95,21 @@ def _words(text: str) -> str:
 def test_what_a_page_says_to_type_does_what_it_says(page: Path, tmp_path: Path):
     folder = _copy(tmp_path / "mlray")
     try:
-        for block in (b for b in blocks(page) if b.kind in RUN and not b.not_run):
-            for command, shown in steps(block):
-                done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, timeout=600)
-                assert done.returncode == 0, f"{name(block)}: {command[-1]}\n{done.stdout}{done.stderr}"
-                missing = unsaid(shown, done.stdout + done.stderr)
-                assert not missing, f"{name(block)}: {command[-1]} does not print\n{missing}\nit prints\n{done.stdout}{done.stderr}"
+        follow(page, folder)
     finally:
         for cluster in (Path(os.environ["MLRAY_HOME"]) / "clusters").glob("*"):
             subprocess.run([sys.executable, "-m", "mlray", "down", cluster.name], cwd=folder, env=_environment(), capture_output=True)
+
+
+def follow(page: Path, folder: Path) -> None:
+    """Types what the page says to type, in its order."""
+    for block in (b for b in blocks(page) if b.kind in RUN and not b.not_run):
+        for command, shown in steps(block):
+            done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, timeout=600)
+            said = f"{name(block)}: {command[-1]}\n{done.stdout}{done.stderr}"
+            assert done.returncode == 0, said
+            missing = unsaid(shown, done.stdout + done.stderr)
+            assert not missing, f"it does not print {missing!r}\n{said}"
 
 
 def steps(block: Block) -> list[tuple[list[str], str]]:
@@ -133,6 +141,38 @@ def _copy(folder: Path) -> Path:
 def _environment() -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.environ["PATH"]]))
     return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
+
+
+PAGE = """
+```console
+$ echo one \\
+  two >file
+$ cat file; echo took 12.5 s
+one two
+took 3 s
+```
+<!-- not run: there is no such program -->
+```bash
+nosuchprogram
+```
+```python
+assert open("file").read() == "one two\\n"
+```
+"""
+
+
+def test_a_page_is_followed_in_its_order_and_in_one_folder(tmp_path: Path):
+    (tmp_path / "page.md").write_text(PAGE)
+    follow(tmp_path / "page.md", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"), [("one two\n", "one three\n", "does not print"), ("not run:", "not-run", "nosuchprogram")]
+)
+def test_a_page_that_says_what_is_not_so_is_caught(right: str, wrong: str, said: str, tmp_path: Path):
+    (tmp_path / "page.md").write_text(PAGE.replace(right, wrong, 1))
+    with pytest.raises(AssertionError, match=said):
+        follow(tmp_path / "page.md", tmp_path)
 
 
 def test_shown_output_is_compared_without_its_numbers():
