@@ -1,0 +1,29 @@
+"""Tests that what is installed is what was tested: every dependency is pinned, and the pins are plain names and versions."""
+
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LINES = (ROOT / "constraints.txt").read_text().splitlines()
+PINS = {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in LINES}
+WANTED = [Requirement(text) for text in sum(PROJECT["optional-dependencies"].values(), PROJECT["dependencies"])]
+
+
+def test_a_pin_is_a_name_and_a_version_and_nothing_else():
+    assert [line for line in LINES if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.!+]*", line)] == []
+
+
+def test_every_dependency_is_pinned_within_its_bounds():
+    wrong = [str(need) for need in WANTED if not need.specifier.contains(PINS.get(canonicalize_name(need.name), "0"))]
+    assert wrong == []
+
+
+def test_the_pins_are_what_runs_here():
+    differ = {need.name: (PINS[canonicalize_name(need.name)], version(need.name)) for need in WANTED}
+    assert {name: pair for name, pair in differ.items() if pair[0] != pair[1]} == {}
