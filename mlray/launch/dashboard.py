@@ -5,22 +5,12 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from typing import Any
 
 from mlray.errors import ClusterError
+from mlray.launch.status import Seen
 
 NODES = "/api/v0/nodes?detail=1&limit=1000"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One node as Ray sees it. `since`: Unix time at which it joined."""
-
-    ip: str
-    node_type: str
-    alive: bool
-    since: float
 
 
 def seen_nodes(url: str, token: str, wait_s: float = 5.0) -> tuple[Seen, ...] | None:

@@ -3,7 +3,7 @@
 Ray's processes outlive the `ray start` that made them, some in sessions of their own, some with their environment
 overwritten by their title. As a subreaper this process stays the ancestor of all of them, so that a node can be found
 and ended whole. It runs as a bare script (`python -I -S keeper.py FD COMMAND`), holds about 9 MB, and reports the
-command's exit code through the file descriptor.
+command's exit code through the file descriptor. It begins when it reads `go`, once it is known to the cluster's record.
 """
 
 import ctypes
@@ -21,7 +21,9 @@ def main() -> None:
     os.set_inheritable(report, False)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    code = subprocess.run(["bash", "-c", command]).returncode
+    if sys.stdin.read() != "go":
+        return
+    code = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL).returncode
     os.write(report, str(code).encode())
     os.close(report)
     while True:

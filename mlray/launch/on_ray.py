@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import resource
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from mlray import files
 from mlray.errors import ClusterError, SpecError
-from mlray.home import Home, private_folder
+from mlray.home import Home
 from mlray.launch import store as stores
+from mlray.launch.connection import Connection
 from mlray.launch.dashboard import seen_nodes
-from mlray.launch.environment import driver_environment
-from mlray.launch.local import LocalProvider, end_nodes, live_nodes, members, tail
+from mlray.launch.launcher import Launcher
+from mlray.launch.local import LocalProvider
+from mlray.launch.machine import end_nodes, live_nodes, pids, remains
 from mlray.launch.status import NodeState, Status, missing, status_of
 from mlray.launch.store import ClusterStore
 from mlray.market.spec import Cluster
 from mlray.progress import OnProgress, Progress, silent
 
+__all__ = ["Connection", "Up", "clusters", "connect", "down", "kill_node", "only", "read_cluster", "status", "up"]
+
 UP_S = 240.0  # 14 s on an idle laptop; 95 s were seen at a load of 23 on two cores
 PAUSE_S = 0.1
-NAMESPACE = "mlray"
 PROVIDER = f"{LocalProvider.__module__}.{LocalProvider.__qualname__}"
 
 
@@ -42,35 +39,6 @@ class Up:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A driver's hold on a cluster. `http_port` is the port kept free for Serve.
-
-    Leaving it disconnects the driver and gives this process its environment back.
-    """
-
-    name: str
-    address: str
-    dashboard: str
-    head_ip: str
-    http_port: int
-    token: Path
-    cluster: Cluster
-    before: tuple[tuple[str, str | None], ...] = field(repr=False)
-
-    def close(self) -> None:
-        import ray
-
-        ray.shutdown()
-        _restore(self.before)
-
-    def __enter__(self) -> Connection:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-
 def up(home: Home, cluster_file: Path, on_progress: OnProgress = silent) -> Up:
     """Starts the cluster a file declares and waits for its head and every node it keeps. Harmless when it is up.
 
@@ -79,160 +47,38 @@ def up(home: Home, cluster_file: Path, on_progress: OnProgress = silent) -> Up:
     """
     began = time.monotonic()
     cluster = read_cluster(cluster_file)
-    name = cluster.cluster_name
-    if ClusterStore(home, name).read() and (found := status(home, name)).up:
-        on_progress(Progress("up", f"{name} is up since before", 1, 1))
-        return Up(found, False, time.monotonic() - began)
-    down(home, name)
-    with _nothing_left_on_failure(home, name):
-        on_progress(Progress("up", f"starting the head of {name}"))
-        launcher = _launch(home, name, cluster_file)
-        try:
-            ready = _wait(home, cluster, launcher, on_progress)
-        finally:
-            _stop(launcher)
+    store = ClusterStore(home, cluster.cluster_name)
+    with store.alone():
+        if (found := _glance(store)) and found.up:
+            on_progress(Progress("up", f"{store.name} is up since before", 1, 1))
+            return Up(found, False, time.monotonic() - began)
+        _take_down(store, silent)
+        with _uninterrupted_on_failure(lambda: _take_down(store, silent)):
+            on_progress(Progress("up", f"starting the head of {store.name}"))
+            with Launcher(store, cluster_file) as launcher:
+                ready = _wait(store, cluster, launcher, on_progress)
     return Up(ready, True, time.monotonic() - began)
 
 
 def down(home: Home, name: str, on_progress: OnProgress = silent) -> bool:
     """Ends every process of the cluster and removes its folders, whatever state it is in. False when there was none."""
     store = ClusterStore(home, name)
-    try:
-        record = store.read()
-    except ClusterError:
-        record = None  # a record nobody can read names no processes; its folders go
-    if record is None:
-        store.remove()
-        return False
-    # Forbidden first, or the head's autoscaler would replace what ends. A node being made just then is seen the next time.
-    record = store.change(lambda record: replace(record, closing=True))
-    while running := [node.id for node in store.known().nodes if members(store.known(), node)]:
-        on_progress(Progress("down", f"ending {', '.join(running)}"))
-        end_nodes(store, running)
-    store.remove()
-    on_progress(Progress("down", f"{name} is down"))
-    return True
+    with store.alone():
+        return _take_down(store, on_progress)
 
 
 def status(home: Home, name: str) -> Status:
     """What runs now. Raises ClusterError when there is no such cluster, or its head refuses this home's token."""
     store = ClusterStore(home, name)
     record = store.known()
-    seen = seen_nodes(record.dashboard, store.token.read_text()) if any(members(record, n) for n in record.live() if n.head) else None
-    pids = {node.id: members(record, node) for node in record.live()}
-    return status_of(record, read_cluster(store.file), seen, pids)
+    if found := _glance(store):
+        return found
+    raise ClusterError(f"cluster {name} is being made", hint=f"look again in a moment, or run mlray down {record.name}")
 
 
 def clusters(home: Home) -> tuple[str, ...]:
     """Names of the clusters this home has started and not taken down, oldest first."""
     return stores.names(home)
-
-
-def kill_node(home: Home, name: str, node_id: str) -> None:
-    """Kills every process of a node at once, as when a machine is taken away without notice: for drills."""
-    store = ClusterStore(home, name)
-    node = store.known().node(node_id)
-    if node is None or node.ended is not None:
-        running = ", ".join(other.id for other in live_nodes(store.known()))
-        raise ClusterError(f"cluster {name} has no running node {node_id}", hint=f"its nodes are {running}")
-    end_nodes(store, [node_id], grace_s=0)
-
-
-def connect(home: Home, name: str | None = None) -> Connection:
-    """Makes this process a driver of the cluster, in namespace `mlray`. Raises ClusterError when that cannot be.
-
-    The name may be left out when only one cluster is up.
-    """
-    import ray
-
-    found = status(home, name or only(home))
-    store = ClusterStore(home, found.name)
-    if not found.up:
-        hint = f"its log is in {store.known().scratch}; run mlray down, then mlray up {store.file}"
-        raise ClusterError(f"the head of cluster {found.name} does not answer", hint=hint)
-    record = store.known()
-    before = _enter(driver_environment(record, store.token))
-    head = record.address.rpartition(":")[0]
-    try:
-        ray.init(record.address, namespace=NAMESPACE, log_to_driver=False, logging_level="warning", _node_ip_address=head)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        _restore(before)
-        raise ClusterError(f"cannot connect to cluster {found.name} at {record.address}: {error}") from error
-    _log_what_ray_prints()
-    cluster = read_cluster(store.file)
-    return Connection(found.name, record.address, record.dashboard, head, record.ports.http, store.token, cluster, before)
-
-
-def read_cluster(path: Path) -> Cluster:
-    """The cluster a file declares. Raises SpecError for a provider that mlray does not start itself."""
-    cluster = files.load(path, Cluster)
-    if cluster.provider.get("module") != PROVIDER:
-        found = cluster.provider.get("module") or cluster.provider.get("type")
-        raise SpecError(f"{path}: provider: {found!r} is not started by mlray", hint=f"write type: external and module: {PROVIDER}")
-    return cluster
-
-
-def _launch(home: Home, name: str, file: Path) -> subprocess.Popen[bytes]:
-    """Ray's own launcher, as people run it: it makes the head through the provider; the head makes the rest."""
-    folder = private_folder(home.prepare().cluster(name).parent)
-    env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")} | home.environment()
-    env["PYTHONPATH"] = ":".join(filter(None, [str(Path(stores.__file__).parents[2]), env.get("PYTHONPATH", "")]))
-    command = [sys.executable, "-m", "ray.scripts.scripts", "up", "--yes", "--no-config-cache", str(file)]
-    # A session of its own: Ctrl-C reaches us alone, and we take the cluster down.
-    with open(folder / f".{name}.log", "wb") as log:
-        return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-
-
-def _wait(home: Home, cluster: Cluster, launcher: subprocess.Popen[bytes], on_progress: OnProgress) -> Status:
-    deadline, told = time.monotonic() + UP_S, set[str]()
-    while time.monotonic() < deadline:
-        if launcher.poll() not in (None, 0):
-            raise _not_started(home, cluster.cluster_name, "its head did not start")
-        found = _glance(home, cluster)
-        for node in (n for n in found.nodes if n.state is NodeState.READY and n.id not in told) if found else ():
-            told.add(node.id)
-            on_progress(Progress("up", f"{node.id} is ready", len(told)))
-        if found and launcher.poll() == 0 and not missing(found, cluster):
-            return found
-        time.sleep(PAUSE_S)
-    raise _not_started(home, cluster.cluster_name, f"not ready after {UP_S:.0f} s")
-
-
-def _glance(home: Home, cluster: Cluster) -> Status | None:
-    """The status once there is something to see: the launcher writes the record and the file one after the other."""
-    store = ClusterStore(home, cluster.cluster_name)
-    record = store.read()
-    return status(home, cluster.cluster_name) if record and record.nodes and store.file.exists() else None
-
-
-def _not_started(home: Home, name: str, why: str) -> ClusterError:
-    record = ClusterStore(home, name).read()
-    said = [f"{node.id}: {text}" for node in record.nodes if (text := tail(node))] if record else []
-    log = home.cluster(name).parent / f".{name}.log"
-    said = said or log.read_text(errors="replace").splitlines()[-6:]
-    return ClusterError(f"cluster {name} was not started: {why}", hint="\n  ".join(said))
-
-
-@contextmanager
-def _nothing_left_on_failure(home: Home, name: str) -> Iterator[None]:
-    """Ctrl-C included. A second Ctrl-C does not stop the cleaning."""
-    try:
-        yield
-    except BaseException:
-        before = signal.getsignal(signal.SIGINT)
-        with suppress(ValueError):  # only the main thread may set it
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            down(home, name)
-        finally:
-            with suppress(ValueError):
-                signal.signal(signal.SIGINT, before)
-        raise
-
-
-def _stop(launcher: subprocess.Popen[bytes]) -> None:
-    launcher.kill()
-    launcher.wait()
 
 
 def only(home: Home) -> str:
@@ -245,36 +91,93 @@ def only(home: Home) -> str:
     return found[0]
 
 
-def _enter(environment: dict[str, str]) -> tuple[tuple[str, str | None], ...]:
-    """Sets the environment and returns what it was before. Core dumps go off: one would hold what the driver has opened."""
-    before = tuple((key, os.environ.get(key)) for key in environment)
-    os.environ.update(environment)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    _forget_token()
-    return before
+def kill_node(home: Home, name: str, node_id: str) -> None:
+    """Kills every process of a node at once, as when a machine is taken away without notice: for drills."""
+    store = ClusterStore(home, name)
+    running = [node.id for node in live_nodes(store.known())]
+    if node_id not in running:
+        raise ClusterError(f"cluster {name} has no running node {node_id}", hint=f"its nodes are {', '.join(running)}")
+    end_nodes(store, [node_id], grace_s=0)
 
 
-def _restore(before: tuple[tuple[str, str | None], ...]) -> None:
-    for key, value in before:
-        if value is None:
-            os.environ.pop(key, None)
-        else:
-            os.environ[key] = value
+def connect(home: Home, name: str | None = None) -> Connection:
+    """Makes this process a driver of the cluster, in namespace `mlray`. Raises ClusterError when that cannot be.
+
+    The name may be left out when only one cluster is up. The head is asked first, over HTTP: Ray's own words for a wrong
+    token or a dead head come after 20 s and name neither.
+    """
+    found = status(home, name or only(home))
+    store = ClusterStore(home, found.name)
+    if not found.up:
+        hint = f"its log is in {store.known().scratch}; run mlray down, then mlray up {store.file}"
+        raise ClusterError(f"the head of cluster {found.name} does not answer", hint=hint)
+    return Connection.open(store, read_cluster(store.file))
 
 
-def _log_what_ray_prints() -> None:
-    """Ray prints its raylets' remarks over whatever is on the screen, even with log_to_driver off."""
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher as printer
+def read_cluster(path: Path) -> Cluster:
+    """The cluster a file declares. Raises SpecError for a provider that mlray does not start itself."""
+    cluster = files.load(path, Cluster)
+    if cluster.provider.get("module") != PROVIDER:
+        found = cluster.provider.get("module") or cluster.provider.get("type")
+        raise SpecError(f"{path}: provider: {found!r} is not started by mlray", hint=f"write type: external and module: {PROVIDER}")
+    return cluster
 
-    logger = logging.getLogger("mlray.ray")
-    printer.remove_handler("ray_print_logs")
-    printer.remove_handler("mlray")
-    printer.add_handler("mlray", lambda batch: [logger.info("%s", line) for line in batch["lines"]])
+
+def _wait(store: ClusterStore, cluster: Cluster, launcher: Launcher, on_progress: OnProgress) -> Status:
+    deadline, told = time.monotonic() + UP_S, set[str]()
+    while time.monotonic() < deadline and not launcher.failed:
+        found = _glance(store)
+        for node in (n for n in found.nodes if n.state is NodeState.READY and n.id not in told) if found else ():
+            told.add(node.id)
+            on_progress(Progress("up", f"{node.id} is ready", len(told)))
+        if found and launcher.done and not missing(found, cluster):
+            return found
+        time.sleep(PAUSE_S)
+    why = "its head did not start" if launcher.failed else f"not ready after {UP_S:.0f} s"
+    raise ClusterError(f"cluster {store.name} was not started: {why}", hint=launcher.said())
 
 
-def _forget_token() -> None:
-    """Ray's core keeps the first token a process has used; a process may meet a second cluster, or the first started anew."""
-    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+def _glance(store: ClusterStore) -> Status | None:
+    """The status, None while there is nothing to see: the launcher writes the record and the file one after the other."""
+    record = store.read()
+    if record is None or not store.file.exists():
+        return None
+    running = {node.id: pids(record, node) for node in record.live()}
+    head = any(running[node.id] for node in record.live() if node.head)
+    seen = seen_nodes(record.dashboard, store.token.read_text()) if head else None
+    return status_of(record, read_cluster(store.file), seen, running)
 
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+
+def _take_down(store: ClusterStore, on_progress: OnProgress) -> bool:
+    try:
+        record = store.read()
+    except ClusterError:
+        record = None  # a record nobody can read names no processes; its folders go
+    if record is None:
+        store.remove()
+        return False
+    # Forbidden first, or the head's autoscaler would replace what ends. A node being made just then is seen the next time.
+    store.change(lambda record: replace(record, closing=True))
+    while running := [node.id for node in store.known().nodes if remains(store.known(), node)]:
+        on_progress(Progress("down", f"ending {', '.join(running)}"))
+        end_nodes(store, running)
+    store.remove()
+    on_progress(Progress("down", f"{store.name} is down"))
+    return True
+
+
+@contextmanager
+def _uninterrupted_on_failure(clean: Callable[[], object]) -> Iterator[None]:
+    """Cleans when anything goes wrong, Ctrl-C included. A second Ctrl-C does not stop the cleaning."""
+    try:
+        yield
+    except BaseException:
+        before = signal.getsignal(signal.SIGINT)
+        with suppress(ValueError):  # only the main thread may set it
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            clean()
+        finally:
+            with suppress(ValueError):
+                signal.signal(signal.SIGINT, before)
+        raise

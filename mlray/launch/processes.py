@@ -40,6 +40,11 @@ def keeper(pid: int) -> Keeper:
     raise ProcessLookupError(pid)
 
 
+def lives(keeper: Keeper) -> bool:
+    found = _read(keeper.pid)
+    return found is not None and found.started == keeper.started
+
+
 def tree(root: Keeper, others: Iterable[Keeper] = ()) -> tuple[int, ...]:
     """The pids below `root`, without those below `others`.
 

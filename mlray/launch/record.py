@@ -36,7 +36,10 @@ class Keeper:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One machine of the cluster, played by a tree of processes on an address of its own. `made`: Unix time."""
+    """One machine of the cluster, played by a tree of processes on an address of its own.
+
+    `made` and `ended` are Unix times, `failure` is why it did not start the last time.
+    """
 
     id: str
     type: str
@@ -46,6 +49,7 @@ class Node:
     made: float
     tags: dict[str, str]
     keeper: Keeper | None = None
+    failure: str = ""
     ended: float | None = None
 
 
@@ -88,6 +92,10 @@ class Record:
     def changed(self, id: str, **fields: Any) -> Record:
         """The same record with fields of one node changed."""
         return replace(self, nodes=tuple(replace(node, **fields) if node.id == id else node for node in self.nodes))
+
+    def tagged(self, id: str, tags: dict[str, str]) -> Record:
+        """The same record with tags of one node added or replaced."""
+        return replace(self, nodes=tuple(replace(n, tags={**n.tags, **tags}) if n.id == id else n for n in self.nodes))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

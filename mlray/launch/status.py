@@ -6,10 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mlray.launch.dashboard import Seen
 from mlray.launch.record import Node, Record
 from mlray.market.spec import ZONE_LABEL, Cluster
 from mlray.units import Money, Price
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One node as Ray sees it. `since`: Unix time at which it joined."""
+
+    ip: str
+    node_type: str
+    alive: bool
+    since: float
 
 
 class NodeState(StrEnum):

@@ -81,16 +81,32 @@ class ClusterStore:
         return record
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Holds the right to start this cluster or take it down. Raises ClusterError while another process does."""
+        with self._held("up"):
+            yield
+
+    @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Beside the folder, not in it: the folder may be removed while another process waits."""
+        with self._held("lock", fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def _held(self, what: str, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[None]:
+        """Lock files lie beside the folder, not in it: the folder may be removed while another process waits."""
         private_folder(self.home.root)
-        private_folder(self.folder.parent)
-        handle = os.open(self.folder.parent / f".{self.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(private_folder(self.folder.parent) / f".{self.name}.{what}", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._take(handle, how)
             yield
         finally:
             os.close(handle)
+
+    def _take(self, handle: int, how: int) -> None:
+        try:
+            fcntl.flock(handle, how)
+        except BlockingIOError as busy:
+            raise ClusterError(f"cluster {self.name} is being started or taken down by another process", hint="wait for it") from busy
 
 
 def _haproxy_binary() -> Path:
