@@ -69,6 +69,12 @@ def check(token: str, records: Mapping[str, TokenRecord], now: datetime) -> Call
     return Caller(record.id, record.owner, record.role)
 
 
+def unheard_of(token: str, records: Mapping[str, TokenRecord]) -> bool:
+    """Whether it could be a token made after the records were read: well formed, its id not among them."""
+    found = PATTERN.fullmatch(token)
+    return found is not None and found[1] not in records
+
+
 def revoke(record: TokenRecord, now: datetime) -> TokenRecord:
     """The record with its end set to now; one that was revoked before keeps its first time."""
     return record if record.revoked else replace(record, revoked=now)

@@ -16,7 +16,7 @@ import numpy as np
 
 from mlray.access.spec import Action
 from mlray.serve import gate, protocol
-from mlray.serve.gate import Known, Limits, TurnedAway
+from mlray.serve.gate import Known, LetIn, Limits, TurnedAway
 from mlray.serve.predictor import Predictor
 from mlray.serve.protocol import InferRequest, Malformed
 
@@ -44,6 +44,8 @@ class Surroundings(Protocol):
     """What an ingress needs of the world around it."""
 
     def known(self) -> Known: ...
+
+    def fresher(self) -> Awaitable[Known]: ...
 
     def moment(self) -> datetime: ...
 
@@ -81,18 +83,19 @@ class Ingress:
             return Answer(200, protocol.encode({path.rpartition("/")[2]: True}))
         headers: Headers = dict(scope["headers"])
         infer = path == f"/v2/models/{self.name}/infer"
-        entry = gate.enter(
-            headers.get(b"authorization", b"").decode("latin-1"),
-            Action.PREDICT if infer else Action.STATUS,
-            self.name,
-            self._around.known(),
-            self._around.moment(),
-        )
+        entry = await self._enter(headers.get(b"authorization", b"").decode("latin-1"), Action.PREDICT if infer else Action.STATUS)
         if isinstance(entry, TurnedAway):
             return _turned(entry)
         if scope["method"] != ("POST" if infer else "GET"):
             return Answer(405, protocol.error(f"send {path or '/'} as {'POST' if infer else 'GET'}"), allow="POST" if infer else "GET")
         return await self._infer(headers, receive) if infer else self._about(path)
+
+    async def _enter(self, authorization: str, action: Action) -> LetIn | TurnedAway:
+        """A token that was made a moment ago is accepted at once."""
+        known = self._around.known()
+        if gate.may_be_new(authorization, known):
+            known = await self._around.fresher()
+        return gate.enter(authorization, action, self.name, known, self._around.moment())
 
     def _about(self, path: str) -> Answer:
         if path == "/v2":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ DRAIN_S = 10.0
 # A node whose market nobody declared has no price either, so nothing that is charged for runs there.
 SELECTORS = {"spot": "spot", "on-demand": "on-demand", "any": "in(spot,on-demand)"}
 HEAD_RESOURCE = "node:__internal_head__"
-UNDO = "mlray undeploy ends it; the replicas' logs are under the cluster's session folder"
+LOGS = "the replicas' logs are in logs/serve of the cluster's Ray session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,13 @@ def deploy(
     """Offers the model behind its door and returns when as many replicas are ready as `room` promises.
 
     `base` is the folder of the job file, `most` the most replicas its policy ever allows. A deployment that exists is
-    updated in place, replica by replica. Raises WorkError with Serve's own words when the replicas do not come up.
+    updated in place, replica by replica. Raises WorkError with Serve's own words when the replicas do not come up; of a
+    new deployment nothing stays then, and of one that was there before the old replicas go on.
     """
     began = time.monotonic()
     logging.getLogger("ray.serve").setLevel(logging.WARNING)  # progress is told by us
     model = vault.open().find_model(job.model, job.version)
+    before = any(one.deployment == job.deployment for one in deployments())
     door = _on_head(open_door, job.deployment, job.door, str(base.absolute()))
     offer = Offer(job.deployment, model.name, model.digest, vault, database, Limits(job.door.largest_body, job.door.most_rows), door)
     on_progress(Progress("serve", f"{model} is starting behind {door.url}"))
@@ -103,7 +106,12 @@ def deploy(
         _application(job, offer, room, most), job.deployment, f"/{job.deployment}", LoggingConfig(enable_access_log=False)
     )
     serve.run_many([target], wait_for_applications_running=False)
-    ready = _wait(job.deployment, room.floor, time.monotonic() + within_s, on_progress)
+    try:
+        ready = _wait(job.deployment, room.floor, time.monotonic() + within_s, on_progress)
+    except WorkError:
+        if not before:
+            undeploy(job.deployment)
+        raise
     return Deployed(job.deployment, f"{door.url}/v2/models/{job.deployment}", str(model), ready, time.monotonic() - began)
 
 
@@ -157,17 +165,20 @@ def _application(job: ServeJob, offer: Offer, room: Allowance, most: int) -> ser
             "down_s": scaling.down_after.seconds,
         },
     )
-    autoscaling = AutoscalingConfig(
-        min_replicas=0,
-        initial_replicas=room.floor,
-        max_replicas=most,
-        target_ongoing_requests=scaling.target_ongoing,
-        metrics_interval_s=0.5,
-        look_back_period_s=1.0,
-        upscale_delay_s=0,
-        downscale_delay_s=0,
-        policy=policy,
-    )
+    with warnings.catch_warnings():
+        # The variables that are to replace metrics_interval_s are not read anywhere in 2.60.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        autoscaling = AutoscalingConfig(
+            min_replicas=0,
+            initial_replicas=room.floor,
+            max_replicas=most,
+            target_ongoing_requests=scaling.target_ongoing,
+            metrics_interval_s=0.5,
+            look_back_period_s=1.0,
+            upscale_delay_s=0,
+            downscale_delay_s=0,
+            policy=policy,
+        )
     # One thread for each numeric library: a replica owns a share of a CPU, not the node.
     environment = {"env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ARROW_NUM_THREADS": "1"}}
     options = {
@@ -202,10 +213,10 @@ def _wait(deployment: str, floor: int, deadline: float, on_progress: OnProgress)
         if found.ready >= floor and found.state == "RUNNING":
             return found.ready
         if found.state in ("DEPLOY_FAILED", "UNHEALTHY"):
-            raise WorkError(f"deployment {deployment} does not start: {found.message[-600:]}", hint=UNDO)
+            raise WorkError(f"deployment {deployment} does not start: {found.message[-600:]}", hint=LOGS)
         if time.monotonic() > deadline:
             short = f"{found.ready} of {floor} replicas became ready in time"
-            raise WorkError(f"deployment {deployment}: {short}: {found.message[-600:]}", hint=UNDO)
+            raise WorkError(f"deployment {deployment}: {short}: {found.message[-600:]}", hint=LOGS)
         time.sleep(PAUSE_S)
 
 

@@ -32,8 +32,14 @@ class Around:
 
     told: list[tuple[int, int]] = field(default_factory=list)
     asides: int = 0
+    looks: int = 0
+    stale: bool = False
 
     def known(self) -> Known:
+        return Known({} if self.stale else {RECORD.id: RECORD}, NOON)
+
+    async def fresher(self) -> Known:
+        self.looks += 1
         return Known({RECORD.id: RECORD}, NOON)
 
     def moment(self) -> datetime:
