@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import xgboost as xgb
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlray.tune.metrics import auc, logloss, threshold
@@ -23,6 +23,7 @@ def test_one_kind_of_row_alone_has_no_auc():
     assert math.isnan(auc(np.array([1, 1]), np.array([0.1, 0.2])))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=60))
 def test_auc_and_logloss_equal_those_of_xgboost(rows):
     labels = np.array([float(yes) for yes, _ in rows])

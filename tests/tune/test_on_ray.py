@@ -82,12 +82,6 @@ def run(work, vault: VaultAddress, till: Till, storage: Path, prices=PRICES, dea
     return tune(work, vault, prices, till.limit, deadline, till.book, cause, storage, till.hear, clock)
 
 
-def actors() -> list[str]:
-    from ray.util.state import list_actors
-
-    return [actor.actor_id for actor in list_actors() if actor.state == "ALIVE"]
-
-
 def test_six_trials_become_one_sealed_model_and_every_second_is_charged(vault, tmp_path):
     till = Till()
     found = run(job(), vault, till, tmp_path)
@@ -95,6 +89,7 @@ def test_six_trials_become_one_sealed_model_and_every_second_is_charged(vault, t
     assert found.spent == till.total > ZERO and found.overspend == ZERO
     assert {charge.cause.item for charge in till.charges.values()} == {f"t{i:03d}" for i in range(1, 7)}
     assert {(c.usage.node_type, c.usage.capacity, c.usage.share) for c in till.charges.values()} == {("spot-2", "spot", 0.5)}
+    assert found.model is not None and found.best is not None
     files = vault.open().open_model(found.model)
     assert sorted(files) == ["card.json", "model.json", "transform.json"]
     card = json.loads(files["card.json"])
@@ -105,6 +100,7 @@ def test_six_trials_become_one_sealed_model_and_every_second_is_charged(vault, t
 
 def test_the_committed_files_alone_give_the_test_auc_on_the_card(vault, tmp_path):
     found = run(job(trials={"most": 2}), vault, Till(), tmp_path)
+    assert found.model is not None
     files = vault.open().open_model(found.model)
     booster, transform = xgb.Booster(model_file=bytearray(files["model.json"])), Transform.from_json(files["transform.json"])
     test = rows(1000, 2)
@@ -153,11 +149,11 @@ def test_at_the_deadline_all_trials_stop_within_a_beat_and_a_tick(vault, tmp_pat
 
 
 def test_after_a_killed_worker_a_trial_goes_on_from_its_checkpoint_with_the_same_trees(vault, tmp_path):
-    killed = []
+    killed: list[int] = []
 
     def kill(progress: Progress) -> None:
         if not killed and "round 40/" in progress.message:
-            killed.append(pid_of_a_worker())
+            killed.append(workers()[0])
             os.kill(killed[0], signal.SIGKILL)
 
     till = Till(then=kill)
@@ -189,9 +185,9 @@ def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_actor(vault, tmp_path):
     assert found.ended == "it was interrupted" and found.model is not None
     assert found.spent == till.total > ZERO
     deadline = time.monotonic() + 20
-    while actors() and time.monotonic() < deadline:
+    while workers() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert actors() == []
+    assert workers() == []
 
 
 def test_without_a_price_nothing_runs(vault, tmp_path):
@@ -211,16 +207,13 @@ def test_a_feature_the_dataset_lacks_is_named_before_anything_runs(vault, tmp_pa
         run(job(features={"number": ("wings",)}), vault, Till(), tmp_path)
 
 
-def pid_of_a_worker() -> int:
-    """The Tune actor of this run, found below our own raylet."""
-    mine = {os.getpid()}
-    while True:
-        children = {int(p.name) for p in Path("/proc").glob("[0-9]*") if parent(p) in mine} | mine
-        if children == mine:
-            break
-        mine = children
-    found = [pid for pid in mine if "ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")]
-    return found[0]
+def workers() -> list[int]:
+    """Processes of Tune's actors, found below our own raylet."""
+    found, grown = set[int](), {os.getpid()}
+    while found != grown:
+        found = grown
+        grown = {int(folder.name) for folder in Path("/proc").glob("[0-9]*") if parent(folder) in found} | found
+    return [pid for pid in found if "ImplicitFunc" in command(pid)]
 
 
 def parent(folder: Path) -> int:
@@ -228,3 +221,10 @@ def parent(folder: Path) -> int:
         return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return -1
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlray.tune.propose import Exhausted, propose
-from mlray.tune.space import params, start
+from mlray.tune.space import Space, params, start
 from mlray.tune.spec import Real, Whole
 from mlray.tune.trial import Proposal, Report, State, Trial
 from mlray.units import Money
 
-SPACE = {
+SPACE: Space = {
     "rounds": Whole(low=20, high=400, log=True, start=20),
     "depth": Whole(low=2, high=10, start=2),
     "eta": Real(low=0.01, high=1.0, log=True, start=0.5),
@@ -20,6 +22,12 @@ RICH = Money.parse("$10.00")
 
 def rng(number=0) -> np.random.Generator:
     return np.random.default_rng([7, number])
+
+
+def proposed(space: Space, trials: tuple[Trial, ...], left: Money, generator: np.random.Generator) -> Proposal:
+    found = propose(space, trials, left, generator)
+    assert isinstance(found, Proposal), found
+    return found
 
 
 def over(proposal: Proposal, auc: float | None, cost="$0.01", number=1, state=State.DONE) -> Trial:
@@ -39,46 +47,46 @@ def search(value, cost, count, seed=0, left=RICH) -> tuple[Trial, ...]:
     return trials
 
 
-def hill(at) -> float:
+def hill(at: dict[str, float]) -> float:
     """Best at 150 rounds, depth 6, eta 0.1."""
     return 0.9 - sum(
-        weight * (np.log(at[name] / best)) ** 2 for name, best, weight in (("rounds", 150, 0.02), ("depth", 6, 0.02), ("eta", 0.1, 0.01))
+        weight * math.log(at[name] / best) ** 2 for name, best, weight in (("rounds", 150, 0.02), ("depth", 6, 0.02), ("eta", 0.1, 0.01))
     )
 
 
-def price(at) -> float:
+def price(at: dict[str, float]) -> float:
     return 0.0001 * at["rounds"] * at["depth"]
 
 
 def test_the_first_proposal_is_the_cheap_start():
-    assert dict(propose(SPACE, (), RICH, rng()).params) == {"rounds": 20, "depth": 2, "eta": 0.5}
+    assert dict(proposed(SPACE, (), RICH, rng()).params) == {"rounds": 20, "depth": 2, "eta": 0.5}
 
 
 def test_the_same_history_and_seed_give_the_same_proposal():
-    trials = (over(propose(SPACE, (), RICH, rng()), 0.7),)
-    assert propose(SPACE, trials, RICH, rng(1)) == propose(SPACE, trials, RICH, rng(1))
-    assert propose(SPACE, trials, RICH, rng(1)) != propose(SPACE, trials, RICH, rng(2))
+    trials = (over(proposed(SPACE, (), RICH, rng()), 0.7),)
+    assert proposed(SPACE, trials, RICH, rng(1)) == proposed(SPACE, trials, RICH, rng(1))
+    assert proposed(SPACE, trials, RICH, rng(1)) != proposed(SPACE, trials, RICH, rng(2))
 
 
 def test_after_a_miss_the_opposite_direction_is_tried():
     point = (0.5, 0.5, 0.5)
     first = over(Proposal(params(SPACE, point), point), 0.7, number=1)
-    move = propose(SPACE, (first,), RICH, rng(1))
+    move = proposed(SPACE, (first,), RICH, rng(1))
     missed = over(move, 0.6, number=2)
-    back = propose(SPACE, (first, missed), RICH, rng(2))
+    back = proposed(SPACE, (first, missed), RICH, rng(2))
     assert back.base == "t1"
     assert back.direction == tuple(-along for along in move.direction)
 
 
 def test_after_a_hit_the_next_move_leaves_from_there():
-    first = over(propose(SPACE, (), RICH, rng()), 0.7, number=1)
-    hit = over(propose(SPACE, (first,), RICH, rng(1)), 0.8, number=2)
-    assert propose(SPACE, (first, hit), RICH, rng(2)).base == "t2"
+    first = over(proposed(SPACE, (), RICH, rng()), 0.7, number=1)
+    hit = over(proposed(SPACE, (first,), RICH, rng(1)), 0.8, number=2)
+    assert proposed(SPACE, (first, hit), RICH, rng(2)).base == "t2"
 
 
 def test_while_the_start_still_runs_a_second_trial_moves_from_it():
-    running = Trial("t1", propose(SPACE, (), RICH, rng()), State.RUNNING)
-    assert propose(SPACE, (running,), RICH, rng(1)).base == "t1"
+    running = Trial("t1", proposed(SPACE, (), RICH, rng()), State.RUNNING)
+    assert proposed(SPACE, (running,), RICH, rng(1)).base == "t1"
 
 
 def test_no_configuration_is_proposed_twice():
@@ -92,23 +100,23 @@ def test_nothing_is_proposed_that_does_not_fit_into_what_is_left():
 
 
 def test_a_space_of_two_points_is_exhausted_after_two_trials():
-    two = {"rounds": Whole(low=20, high=21)}
-    first = over(propose(two, (), RICH, rng()), 0.7)
-    second = over(propose(two, (first,), RICH, rng(1)), 0.8, number=2)
+    two: Space = {"rounds": Whole(low=20, high=21)}
+    first = over(proposed(two, (), RICH, rng()), 0.7)
+    second = over(proposed(two, (first,), RICH, rng(1)), 0.8, number=2)
     assert propose(two, (first, second), RICH, rng(2)) == Exhausted("every configuration near the best was tried")
 
 
 def test_a_running_trial_keeps_what_it_still_needs():
-    trials = (over(propose(SPACE, (), RICH, rng()), 0.7, "$0.01", 1),)
-    move = propose(SPACE, trials, RICH, rng(1))
+    trials = (over(proposed(SPACE, (), RICH, rng()), 0.7, "$0.01", 1),)
+    move = proposed(SPACE, trials, RICH, rng(1))
     running = Trial("t2", move, State.RUNNING)
     assert isinstance(propose(SPACE, (*trials, running), Money.parse("$0.019"), rng(2)), Exhausted)
     assert isinstance(propose(SPACE, (*trials, running), Money.parse("$0.021"), rng(2)), Proposal)
 
 
 def test_failed_trials_are_no_place_to_go_on_from():
-    failed = over(propose(SPACE, (), RICH, rng()), None, state=State.FAILED)
-    found = propose(SPACE, (failed,), RICH, rng(1))
+    failed = over(proposed(SPACE, (), RICH, rng()), None, state=State.FAILED)
+    found = proposed(SPACE, (failed,), RICH, rng(1))
     assert isinstance(found, Proposal) and found.params != failed.proposal.params
 
 

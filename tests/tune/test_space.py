@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlray.tune.space import finest_step, params, start
+from mlray.tune.space import Space, finest_step, params, start
 from mlray.tune.spec import Real, Whole
 
-SPACE = {
+SPACE: Space = {
     "rounds": Whole(low=20, high=320, log=True, start=20),
     "max_depth": Whole(low=3, high=10, start=4),
     "eta": Real(low=0.01, high=1.0, log=True, start=0.1),
