@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Each public noun and the module it lives in, imported when it is first asked for. `ingest` and `tune` are folders, so those
-# verbs are in `mlray.jobs.run`; `run` does any kind of job.
+# Each public name and the module it lives in, imported when it is first asked for.
 PUBLIC = {
+    "deploy": "mlray.jobs.run",
+    "ingest": "mlray.jobs.run",
+    "tune": "mlray.jobs.run",
     "up": "mlray.launch.on_ray",
     "connect": "mlray.launch.on_ray",
     "down": "mlray.jobs.run",
@@ -36,9 +40,12 @@ __all__ = [
     "ServeJob",
     "TuneJob",
     "connect",
+    "deploy",
     "down",
+    "ingest",
     "run",
     "submit",
+    "tune",
     "up",
 ]
 
@@ -47,7 +54,7 @@ if TYPE_CHECKING:
     from mlray.errors import MlrayError
     from mlray.home import Home
     from mlray.ingest.spec import IngestJob
-    from mlray.jobs.run import down, run, submit
+    from mlray.jobs.run import deploy, down, ingest, run, submit, tune
     from mlray.launch.on_ray import connect, up
     from mlray.market.spec import Cluster
     from mlray.policy.spec import Policy
@@ -56,11 +63,41 @@ if TYPE_CHECKING:
     from mlray.units import Money
 
 
+class _Verbs(ModuleType):
+    """`ingest` and `tune` are verbs here and folders below; importing a folder would put the module in the verb's place.
+
+    `from mlray.ingest.spec import IngestJob` works all the same: imports do not look here.
+    """
+
+    @property
+    def ingest(self) -> Any:
+        return _public("ingest")
+
+    @ingest.setter
+    def ingest(self, folder: ModuleType) -> None:
+        """The import system's doing; the verb stays."""
+
+    @property
+    def tune(self) -> Any:
+        return _public("tune")
+
+    @tune.setter
+    def tune(self, folder: ModuleType) -> None:
+        """The import system's doing; the verb stays."""
+
+
+def _public(name: str) -> Any:
+    return getattr(import_module(PUBLIC[name]), name)
+
+
 def __getattr__(name: str) -> Any:
     if name not in PUBLIC:
         raise AttributeError(f"mlray has no {name}; it has {', '.join(__all__)}")
-    return getattr(import_module(PUBLIC[name]), name)
+    return _public(name)
 
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+sys.modules[__name__].__class__ = _Verbs
