@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from mlray.errors import MlrayError
 from mlray.progress import OnProgress, Progress
-from mlray.tune.judge import overdrawn
+from mlray.tune.judge import overdrawn, unplaced
 from mlray.tune.search import Book, Search
 from mlray.tune.trial import Place, Trial
 
@@ -15,15 +16,16 @@ INTERRUPTED = "it was interrupted"
 
 
 class Desk:
-    """All methods are called in one thread, the driver's. `place_of` gives the place of a trial on a node, by the node's id."""
+    """All methods are called in one thread, the driver's. `place_of` gives the place of a trial on a node, by the node's id.
+
+    An MlrayError in a hook, such as a ledger that cannot be written, stops the search and is kept in `trouble`: Tune would
+    wrap it in a traceback.
+    """
 
     def __init__(self, search: Search, book: Book, place_of: Callable[[str], Place], now: Callable[[], datetime], tell: OnProgress) -> None:
         self.search, self._book, self._place_of, self._now, self._tell = search, book, place_of, now, tell
-        self._halted = INTERRUPTED
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune writes its hooks to disk, and this behind them: nothing of it, for purses and databases cannot be written."""
-        return {}
+        self._halted, self._quiet_since = INTERRUPTED, now()
+        self.trouble: MlrayError | None = None
 
     def propose(self) -> Trial | None:
         """The next trial, or None when the search has come to its end."""
@@ -33,7 +35,14 @@ class Desk:
 
     def hear(self, id: str, said: Mapping[str, Any]) -> bool:
         """What a worker reported; see `worker.py`. Whether the trial goes on."""
-        now = self._now()
+        try:
+            return self._hear(id, said)
+        except MlrayError as error:
+            self.trouble = self.trouble or error
+            return False
+
+    def _hear(self, id: str, said: Mapping[str, Any]) -> bool:
+        now = self._quiet_since = self._now()
         if said["event"] == "began":
             self.search = self.search.began(id, self._place_of(said["node"]), now)
             return True
@@ -49,12 +58,19 @@ class Desk:
     def lose(self, id: str, final: bool) -> None:
         if self.search.trial(id).state.over:
             return
-        self.search = self.search.lost(id, self._now(), self._book, final)
+        self._quiet_since = self._now()
+        try:
+            self.search = self.search.lost(id, self._quiet_since, self._book, final)
+        except MlrayError as error:
+            self.trouble = self.trouble or error
+            return
         self._say(id, "lost its worker for the last time" if final else "lost its worker, goes on from its last checkpoint")
 
     def over(self) -> bool:
         """Whether all trials must stop now."""
-        why = overdrawn(self.search.running, self.search.room(self._now()))
+        now, running = self._now(), self.search.running
+        why = overdrawn(running, self.search.room(now)) or unplaced(running, self._quiet_since, now)
+        why = why or (self.trouble.message if self.trouble else "")
         if why:
             self.search, self._halted = self.search.ending(why), why
         return bool(why)

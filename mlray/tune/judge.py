@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 
 from mlray.tune.spec import Trials
-from mlray.tune.trial import Trial, TrialDecision
+from mlray.tune.trial import State, Trial, TrialDecision
 from mlray.units import Money
 
 RIVALS = 4  # as many must have come as far before a trial is measured against them
 GRACE = 2  # reports of a trial before it is measured
+NODE_WAIT = timedelta(minutes=10)  # a cloud that has capacity starts a node in less
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,12 @@ def overdrawn(trials: tuple[Trial, ...], room: Room) -> str:
         return "the deadline was reached"
     running = sum((trial.unbooked(room.now) for trial in trials), Money(0))
     return f"the budget is spent: {room.left} was left, and {running} had run up" if running >= room.left else ""
+
+
+def unplaced(trials: tuple[Trial, ...], quiet_since: datetime, now: datetime) -> str:
+    """Why a search whose trials all wait for a node gives up; "" while one runs, or the wait is short."""
+    waits = bool(trials) and all(trial.state is State.WAITING for trial in trials)
+    return f"no node took up a trial for {NODE_WAIT.seconds // 60} minutes" if waits and now - quiet_since >= NODE_WAIT else ""
 
 
 def _by_value(trial: Trial, rivals: tuple[Trial, ...], rules: Trials) -> TrialDecision:

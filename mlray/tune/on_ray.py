@@ -16,7 +16,7 @@ import ray
 from ray import tune as ray_tune
 
 from mlray.clock import Clock, SystemClock
-from mlray.errors import RefusedError, SpecError
+from mlray.errors import RefusedError, SpecError, WorkError
 from mlray.features.transform import Transform
 from mlray.ledger.entry import Cause, Charge
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL
@@ -126,8 +126,12 @@ def _run(job: TuneJob, assigned: Work, desk: Desk, priced: tuple[str, ...], stor
     )
     try:
         tuner.fit()
+    except ray_tune.TuneError as error:
+        raise WorkError(f"{job.name}: Ray Tune ended with {str(error).strip().splitlines()[-1]}") from error
     finally:
         desk.close()
+    if desk.trouble:
+        raise desk.trouble
 
 
 def _where(job: TuneJob, priced: tuple[str, ...]) -> Any:

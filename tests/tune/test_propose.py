@@ -128,7 +128,7 @@ def test_it_finds_the_top_of_a_hill_for_half_of_what_random_points_cost():
         for trial in trials:
             paid += trial.spent.usd
             if (trial.auc or 0) >= goal:
-                return paid
+                return float(paid)
         return paid
 
     def randomly(seed) -> tuple[Trial, ...]:

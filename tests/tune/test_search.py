@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mlray.errors import StoreError
 from mlray.ledger.entry import Cause, Charge
+from mlray.progress import silent
 from mlray.tune.desk import Desk
 from mlray.tune.search import Search
 from mlray.tune.trial import Place, State
@@ -149,3 +151,25 @@ def test_what_nobody_stopped_was_interrupted_and_is_charged(desk):
 def test_past_the_deadline_the_desk_says_so_and_stays_with_it(desk):
     desk.search = replace(desk.search, deadline=NOON)
     assert desk.over() and desk.search.ended == "the deadline was reached"
+
+
+def test_a_ledger_that_cannot_be_written_stops_the_search_with_its_own_error():
+    def broken(charge: Charge) -> Money:
+        raise StoreError("the ledger cannot be read or written: disk full")
+
+    desk = Desk(search(), broken, {"node-1": SPOT}.__getitem__, lambda: NOON, silent)
+    trial = desk.propose()
+    assert trial is not None
+    assert desk.hear(trial.id, {"event": "began", "node": "node-1", "seconds": 0.0}) and not desk.over()
+    assert not desk.hear(trial.id, {"event": "report", "round": 10, "auc": 0.7, "seconds": 1.0})
+    assert desk.over() and str(desk.trouble) == desk.search.ended == "the ledger cannot be read or written: disk full"
+
+
+def test_a_search_that_no_node_takes_up_gives_up_after_ten_minutes():
+    now = [NOON]
+    desk = Desk(search(), Ledger(dollars("$1.00")).book, {"node-1": SPOT}.__getitem__, lambda: now[0], silent)
+    desk.propose()
+    now[0] = after(599)
+    assert not desk.over()
+    now[0] = after(600)
+    assert desk.over() and desk.search.ended == "no node took up a trial for 10 minutes"
