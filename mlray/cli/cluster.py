@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from mlray.cli.options import Json
 from mlray.cli.progress import working
 
 if TYPE_CHECKING:
+    from mlray.jobs.overview import Offered
     from mlray.launch.status import Status
 
 commands = typer.Typer()
@@ -49,16 +51,24 @@ def down(name: Name = None, as_json: Json = False) -> None:
 
 @commands.command()
 def status(name: Name = None, as_json: Json = False) -> None:
-    """What runs, where, and at what price."""
+    """What runs, where, at what price, and what is served."""
     from mlray.home import Home
+    from mlray.jobs.overview import overview
     from mlray.launch import on_ray
 
     home = Home.locate()
-    found = on_ray.status(home, name or on_ray.only(home))
+    found = overview(home, name or on_ray.only(home))
     if as_json:
         show.result(found, as_json)
     else:
-        print("\n".join(lines(found)))
+        print("\n".join([*lines(found.cluster), *served(found.deployments)]))
+
+
+def served(deployments: Sequence[Offered]) -> list[str]:
+    """A line for each deployment, and below it the room its policy leaves and why."""
+    rows = [(d.deployment, d.model, f"{d.ready} of {d.wanted}", f"{d.floor}..{d.ceiling}", d.endpoint) for d in deployments]
+    reasons = [f"  {d.deployment}: {d.reason}" for d in deployments if d.reason]
+    return ["", *show.columns([("deployment", "model", "ready", "allowed", "endpoint"), *rows]), *reasons] if rows else []
 
 
 def lines(found: Status) -> list[str]:

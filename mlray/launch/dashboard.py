@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from typing import Any
 
 from mlray.errors import ClusterError
 from mlray.launch.status import Seen
 
 NODES = "/api/v0/nodes?detail=1&limit=1000"
+SERVE = "/api/serve/applications/"
 
 
 def seen_nodes(url: str, token: str, wait_s: float = 5.0) -> tuple[Seen, ...] | None:
@@ -26,6 +28,21 @@ def seen_nodes(url: str, token: str, wait_s: float = 5.0) -> tuple[Seen, ...] | 
         return None
     nodes = answer["data"]["result"]["result"]
     return tuple(_seen(node) for node in nodes)
+
+
+def seen_replicas(url: str, token: str, wait_s: float = 5.0) -> dict[str, tuple[int, int]]:
+    """Replicas of each Serve application: ready, and wanted. Empty while Serve does not run or nobody answers."""
+    try:
+        applications = _get(url + SERVE, token, wait_s)["applications"]
+    except (OSError, ValueError):
+        return {}
+    return {name: _replicas(found["deployments"].values()) for name, found in applications.items()}
+
+
+def _replicas(deployments: Iterable[dict[str, Any]]) -> tuple[int, int]:
+    known = tuple(deployments)
+    ready = sum(replica["state"] == "RUNNING" for one in known for replica in one["replicas"])
+    return ready, sum(one["target_num_replicas"] for one in known)
 
 
 def _seen(node: dict[str, Any]) -> Seen:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from mlray.cli import main
-from mlray.cli.cluster import lines
+from mlray.cli.cluster import lines, served
+from mlray.jobs.overview import Offered
 from mlray.launch.status import NodeState, NodeStatus, Status
 from mlray.units import Money, Price
 
@@ -37,3 +38,14 @@ def test_a_cluster_file_that_nobody_can_act_on_starts_nothing(tmp_path: Path, ca
     (tmp_path / "c.yaml").write_text("cluster_name: local\n")
     assert main(["up", str(tmp_path / "c.yaml")]) == 2
     assert "c.yaml:1: provider: this field is required" in capsys.readouterr().err
+
+
+def test_what_is_served_is_told_with_the_room_it_has_and_why():
+    offered = Offered("flights", "flights@5b1c0a77e2f0", "http://127.0.0.1:8000/v2/models/flights", 1, 2, 2, 4, "2 keep 1 ready")
+    assert served((offered,)) == [
+        "",
+        "deployment  model                 ready   allowed  endpoint",
+        "flights     flights@5b1c0a77e2f0  1 of 2  2..4     http://127.0.0.1:8000/v2/models/flights",
+        "  flights: 2 keep 1 ready",
+    ]
+    assert served(()) == []
