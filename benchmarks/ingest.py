@@ -89,7 +89,7 @@ def main(rounds: int) -> None:
         for turn in range(rounds + 1):
             for name in sorted(sinks, reverse=turn % 2 == 0):
                 slices = identity.slices(identity.blocks(job, inputs), 2)
-                result = measure(Work(job, inputs[job.main], slices, ray.put(sides), draft.address, sinks[name]))
+                result = measure(Work(job, inputs[job.main], slices, 2.0, ray.put(sides), draft.address, sinks[name]))
                 if turn:  # the first is a warm-up
                     found[name].append(result)
     ray.shutdown()

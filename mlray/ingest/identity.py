@@ -12,6 +12,7 @@ from mlray.vault.version import Lineage, digest_json
 
 # Fields about the run and not the rows: another owner, budget or place of the same file changes nothing in the data.
 AROUND = frozenset({*JobSpec.model_fields, "kind"})
+WORTH_A_NODE = 40  # blocks for each CPU that is there
 SLICES_PER_CPU = 2  # so that a slow task holds up little, at the price of unpacking the file once for each
 
 
@@ -36,3 +37,13 @@ def blocks(job: IngestJob, inputs: Mapping[str, Input]) -> int:
 def slices(block_count: int, cpus: float) -> int:
     """Into how many tasks the blocks are dealt out."""
     return max(1, min(block_count, int(cpus * SLICES_PER_CPU)))
+
+
+def cpus_at_most(block_count: int, cpus: float) -> float:
+    """On how many CPUs the tasks may run: more than are there now only where a new node pays for its start.
+
+    A node takes about ten seconds to come, a block about one to refine. Without a bound, Ray Data asks for a node of each
+    type, whatever it costs, as soon as those that are there are busy.
+    """
+    there = max(1.0, cpus)
+    return there * SLICES_PER_CPU if block_count >= WORTH_A_NODE * there else there

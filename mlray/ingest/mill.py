@@ -48,6 +48,7 @@ class Work:
     job: IngestJob
     main: Input
     slices: int
+    cpus: float
     sides: Any
     vault: VaultAddress
     sink: Sink

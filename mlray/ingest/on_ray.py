@@ -61,14 +61,17 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
 
 def work_of(job: IngestJob, inputs: dict[str, Input], sides: tuple[pa.Table, ...], sink: Sealed) -> Work:
     cpus = ray.cluster_resources().get("CPU", CPUS)
-    slices = identity.slices(identity.blocks(job, inputs), cpus)
-    return Work(job, inputs[job.main], slices, ray.put(sides), sink.draft.address, sink)
+    blocks = identity.blocks(job, inputs)
+    slices, most = identity.slices(blocks, cpus), identity.cpus_at_most(blocks, cpus)
+    return Work(job, inputs[job.main], slices, most, ray.put(sides), sink.draft.address, sink)
 
 
 def run(work: Work) -> Generator[str, None, None]:
     """The lines of all blocks, as they come. Tasks of a lost node are run again by Ray."""
     with _settings():
         rows = ray.data.range(work.slices, override_num_blocks=work.slices)
+        limits = rows.context.execution_options
+        limits.resource_limits = limits.resource_limits.copy(cpu=work.cpus)
         lines = rows.map_batches(mill, batch_size=None, batch_format="pyarrow", fn_kwargs={"work": work}, num_cpus=CPUS)
     try:
         with _quiet():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlray.files import load
-from mlray.ingest.identity import blocks, lineage, slices, spec_digest
+from mlray.ingest.identity import blocks, cpus_at_most, lineage, slices, spec_digest
 from mlray.ingest.parse import Input
 from mlray.ingest.spec import IngestJob
 from mlray.units import Money
@@ -17,7 +17,7 @@ INPUTS = {name: Input(source.uri, name, tuple(source.columns), f"digest of {name
 
 
 @pytest.mark.parametrize(
-    "changed", [{"name": "other"}, {"owner": "you"}, {"tags": {"team": "b"}}, {"budget": Money("$9.00")}, {"policy": "other.yaml"}]
+    "changed", [{"name": "other"}, {"owner": "you"}, {"tags": {"team": "b"}}, {"budget": Money.parse("$9.00")}, {"policy": "other.yaml"}]
 )
 def test_who_pays_and_who_asks_do_not_change_the_version(changed: dict[str, object]):
     assert spec_digest(JOB.model_copy(update=changed)) == spec_digest(JOB)
@@ -46,3 +46,7 @@ def test_other_rows_and_other_code_are_another_version():
 def test_336776_lines_are_6_blocks_of_65536_dealt_to_4_tasks_on_2_cpus():
     assert blocks(JOB, INPUTS) == 6
     assert (slices(6, 2.0), slices(1, 2.0), slices(1000, 16.0), slices(6, 0.0)) == (4, 1, 32, 1)
+
+
+def test_more_nodes_are_asked_for_only_by_work_that_outlasts_their_start():
+    assert (cpus_at_most(6, 4.0), cpus_at_most(200, 4.0), cpus_at_most(6, 0.0)) == (4.0, 8.0, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -101,7 +102,8 @@ def test_blocks_hold_all_lines_in_order_however_the_bytes_arrive(lines: list[byt
 def test_tasks_that_take_every_nth_block_take_each_block_once(rows: int, size: int, tasks: int):
     text = b"".join(b"%d\n" % row for row in range(rows))
     whole = dict(cut([text], size, lambda number: True))
-    dealt = [pair for task in range(tasks) for pair in cut([text[:11], text[11:]], size, lambda number, task=task: number % tasks == task)]
+    every = [partial(lambda task, number: number % tasks == task, task) for task in range(tasks)]
+    dealt = [pair for mine in every for pair in cut([text[:11], text[11:]], size, mine)]
     assert dict(dealt) == whole and len(dealt) == len(whole)
 
 
