@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import ssl
+import urllib.request
 from pathlib import Path
 
 from mlray.errors import ClusterError, SpecError
 from mlray.home import private_folder, write_private
 from mlray.serve.door import Opening, frontend
 from mlray.serve.spec import Door, Tls
+
+ANSWER_S = 2.0
 
 
 def open_door(deployment: str, door: Door, base: str) -> Opening:
@@ -32,6 +36,19 @@ def open_door(deployment: str, door: Door, base: str) -> Opening:
 def close_door(deployment: str) -> None:
     for end in ("cfg", "pem"):
         (doors() / f"{deployment}.{end}").unlink(missing_ok=True)
+
+
+def answers(opening: Opening) -> bool:
+    """Whether a replica answers through the door: HAProxy learns of replicas a moment after Serve calls them ready."""
+    # Asked of ourselves on this machine: that the certificate is the right one was seen when the door was opened.
+    context = ssl._create_unverified_context() if opening.pem else None
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(opening.host, opening.host)
+    asked = Opening(opening.deployment, host, opening.port, opening.pem).url + "/v2/health/ready"
+    try:
+        with urllib.request.urlopen(asked, timeout=ANSWER_S, context=context) as answer:
+            return bool(answer.status == 200)
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def doors() -> Path:

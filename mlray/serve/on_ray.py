@@ -23,7 +23,8 @@ from mlray.market.spec import MARKET_LABEL
 from mlray.policy.allowance import Allowance
 from mlray.progress import OnProgress, Progress, silent
 from mlray.serve.autoscaler import Autoscaler
-from mlray.serve.doors import close_door, free_port, open_door
+from mlray.serve.door import Opening
+from mlray.serve.doors import answers, close_door, free_port, open_door
 from mlray.serve.gate import Limits
 from mlray.serve.replica import Offer, Replica
 from mlray.serve.spec import ServeJob
@@ -101,13 +102,14 @@ def deploy(
     door = _on_head(open_door, job.deployment, job.door, str(base.absolute()))
     offer = Offer(job.deployment, model.name, model.digest, vault, database, Limits(job.door.largest_body, job.door.most_rows), door)
     on_progress(Progress("serve", f"{model} is starting behind {door.url}"))
-    serve.start(proxy_location="HeadOnly", http_options={"host": "0.0.0.0", "port": _on_head(free_port)})
+    if _get_global_client(raise_if_no_controller_running=False) is None:
+        serve.start(proxy_location="HeadOnly", http_options={"host": "0.0.0.0", "port": _on_head(free_port)})
     target = serve.RunTarget(
         _application(job, offer, room, most), job.deployment, f"/{job.deployment}", LoggingConfig(enable_access_log=False)
     )
     serve.run_many([target], wait_for_applications_running=False)
     try:
-        ready = _wait(job.deployment, room.floor, time.monotonic() + within_s, on_progress)
+        ready = _wait(door, room.floor, time.monotonic() + within_s, on_progress)
     except WorkError:
         if not before:
             undeploy(job.deployment)
@@ -202,21 +204,20 @@ def _application(job: ServeJob, offer: Offer, room: Allowance, most: int) -> ser
     return deployment.bind(offer)
 
 
-def _wait(deployment: str, floor: int, deadline: float, on_progress: OnProgress) -> int:
-    """The number of ready replicas once it has reached the floor. Raises WorkError with what Serve says otherwise."""
-    told = -1
+def _wait(door: Opening, floor: int, deadline: float, on_progress: OnProgress) -> int:
+    """The number of ready replicas once it has reached the floor and the door answers. Raises WorkError otherwise."""
+    told, name = -1, door.deployment
     while True:
-        found = next(one for one in deployments() if one.deployment == deployment)
+        found = next(one for one in deployments() if one.deployment == name)
         if found.ready != told:
             told = found.ready
             on_progress(Progress("serve", f"{told} of {floor} replicas are ready", told, floor))
-        if found.ready >= floor and found.state == "RUNNING":
+        if found.ready >= floor and found.state == "RUNNING" and (floor == 0 or _on_head(answers, door)):
             return found.ready
         if found.state in ("DEPLOY_FAILED", "UNHEALTHY"):
-            raise WorkError(f"deployment {deployment} does not start: {found.message[-600:]}", hint=LOGS)
+            raise WorkError(f"deployment {name} does not start: {found.message[-600:]}", hint=LOGS)
         if time.monotonic() > deadline:
-            short = f"{found.ready} of {floor} replicas became ready in time"
-            raise WorkError(f"deployment {deployment}: {short}: {found.message[-600:]}", hint=LOGS)
+            raise WorkError(f"deployment {name}: {told} of {floor} replicas became ready in time: {found.message[-600:]}", hint=LOGS)
         time.sleep(PAUSE_S)
 
 
