@@ -10,6 +10,7 @@ from mlray.serve.on_ray import Deployed
 from mlray.tune.on_ray import Searched
 
 Done = Ingested | Searched | Deployed
+SHOWN = 5
 
 
 def done(results: tuple[Done, ...], as_json: bool) -> None:
@@ -31,23 +32,22 @@ def lines(result: Done) -> list[str]:
 
 
 def trials(searched: Searched) -> list[str]:
-    """A line for each trial in the order of proposal, `*` before the best."""
-    names = list(dict.fromkeys(name for trial in searched.trials for name in trial.params))
-    heading = ["", "trial", *names, "auc", "spent", "losses", "state", "reason"]
+    """The best few, best first, with what each cost; `--json` holds them all."""
+    ranked = sorted(searched.trials, key=lambda trial: (-(trial.auc or 0.0), trial.spent, trial.id))[:SHOWN]
+    names = list(dict.fromkeys(name for trial in ranked for name in trial.params))
     rows = [
         [
-            "*" if searched.best and trial.id == searched.best.id else "",
             trial.id,
             *(_number(trial.params.get(name)) for name in names),
             _number(trial.auc),
             str(trial.spent),
             str(trial.losses),
             str(trial.state),
-            trial.reason,
         ]
-        for trial in searched.trials
+        for trial in ranked
     ]
-    return show.columns([heading, *rows])
+    heading = f"the best {len(ranked)} of {len(searched.trials)} trials:"
+    return [heading, *show.columns([["trial", *names, "auc", "spent", "losses", "state"], *rows])]
 
 
 def _number(value: Any) -> str:
