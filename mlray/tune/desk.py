@@ -27,6 +27,10 @@ class Desk:
         self._halted, self._quiet_since = INTERRUPTED, now()
         self.trouble: MlrayError | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune writes its hooks to disk, and this behind them: nothing of it, for purses and databases cannot be written."""
+        return {}
+
     def propose(self) -> Trial | None:
         """The next trial, or None when the search has come to its end."""
         before = len(self.search.trials)
