@@ -16,7 +16,6 @@ LARGEST_FILE = 1 << 20
 DEEPEST_NESTING = 32
 OPENING = (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
 CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
-
 S = TypeVar("S", bound=BaseModel)
 Loc = tuple[str | int, ...]
 
@@ -144,20 +143,23 @@ def _scalar(node: yaml.Node, path: str, loc: Loc) -> Any:
 
 def _mistakes(document: Document, error: ValidationError, spec: Any) -> Iterator[Mistake]:
     for problem in error.errors(include_url=False):
-        loc = _in_file(document, problem["loc"])
+        loc = _in_file(document, problem["loc"], problem["type"] == "missing")
         kind, given = problem["type"], problem["input"]
         value = "" if kind == "missing" or isinstance(given, dict | list) else repr(given)
         fix = _fix(problem, loc, spec)
         yield Mistake(str(document.path), document.line(loc), _dotted(loc), value, fix)
 
 
-def _in_file(document: Document, loc: Loc) -> Loc:
-    """The steps of a pydantic location that are in the file: it also names the chosen member of each union."""
+def _in_file(document: Document, loc: Loc, absent: bool) -> Loc:
+    """The steps of a pydantic location that are in the file: it also names the chosen member of each union.
+
+    The last step of an `absent` field is kept as well.
+    """
     kept: Loc = ()
     value: Any = document.value
     for i, step in enumerate(loc):
         inside = (isinstance(value, dict) and step in value) or (isinstance(value, list) and isinstance(step, int))
-        if inside or i == len(loc) - 1:
+        if inside or (absent and i == len(loc) - 1):
             kept = (*kept, step)
             value = document.at(kept)
     return kept

@@ -1,7 +1,7 @@
 """Whatever is wrong in a file, it is told in one clear line that says where and what to write instead."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
@@ -140,6 +140,26 @@ class Inner(Spec):
         if self.low > self.high:
             raise ValueError(f"low ({self.low}) is above high ({self.high})")
         return self
+
+
+class Whole(Spec):
+    low: int = Field(description="Low.")
+    kind: Literal["b"] = Field("b", description="Kind.")
+
+    @model_validator(mode="after")
+    def _positive(self) -> "Whole":
+        if self.low < 0:
+            raise ValueError(f"low ({self.low}) is below 0")
+        return self
+
+
+class Either(Spec):
+    one: Annotated[Inner | Whole, Field(discriminator="kind")] = Field(description="One.")
+
+
+def test_a_mistake_in_one_of_several_shapes_names_the_field_alone(tmp_path: Path):
+    assert said("one: {kind: b, low: -1}\n", tmp_path, Either).endswith(":1: one: low (-1) is below 0")
+    assert said("one: {kind: b}\n", tmp_path, Either).endswith(":1: one.low: this field is required")
 
 
 class Outer(Spec):
