@@ -4,10 +4,14 @@ A local search in the unit cube after FLOW2 (Wu, Wang and Huang, "Frugal Optimiz
 AAAI 2021, Algorithm 1): from the best point so far go one step along a random direction; if that was no better, go the
 opposite way. It compares values only and moves by bounded steps, so from a cheap start its cost stays near the cost of
 what is needed (their Theorems 2 and 3). Around it, as in their CFO, the step shrinks when nothing improves, and when it
-is as fine as the space the search starts again from a random point near the cheap one. Of a few directions, the one with
-the most value per dollar is taken; see `worth`.
+is as fine as the space the search starts again from a random point near the cheap one. A configuration that does not fit
+into what is left gives way to one that does.
 
 Trials run side by side: while the opposite of a move cannot be known yet, another direction is tried.
+
+Measured on late flights (a 25th of the rows, 7 axes, 4 seeds, mean validation AUC): after $0.0003 of training 0.710, what
+random points reach after $0.0015. Taking the cheapest of 2, 4 or 8 directions was tried and refused: it reached the top
+of a hill for 13 to 36 % more dollars, because the way up is the way to dearer models.
 """
 
 from __future__ import annotations
