@@ -31,6 +31,7 @@ $(STAMP): pyproject.toml constraints.txt .ci/venv
 # Everything under docs/ that is drawn from the code.
 generate: $(STAMP)
 	@$(BIN)/mlray schema write docs/schemas >/dev/null
+	@$(BIN)/python .ci/fields >docs/fields.draft && mv docs/fields.draft docs/fields.md
 	@$(BIN)/python .ci/map >docs/map.draft && mv docs/map.draft docs/map.md
 
 # Pins exactly what this environment holds, by name and version alone.

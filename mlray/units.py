@@ -237,3 +237,6 @@ class Range(_Typed):
 
     def __str__(self) -> str:
         return f"{self.low}..{self.high}"
+
+
+UNITS = (Money, Price, Duration, Percent, Memory, Range)

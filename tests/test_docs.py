@@ -227,12 +227,22 @@ def test_every_file_is_one_that_mlray_accepts(path: Path):
     accept(parse(path, path.read_text()))
 
 
-def test_the_map_is_the_tree():
-    loader = SourceFileLoader("drawn_map", str(ROOT / ".ci" / "map"))
-    spec = importlib.util.spec_from_loader("drawn_map", loader)
+def script(name: str) -> Any:
+    """A script of .ci/ as a module."""
+    loader = SourceFileLoader(f"ci_{name}", str(ROOT / ".ci" / name))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec
-    drawn = importlib.util.module_from_spec(spec)
-    loader.exec_module(drawn)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def test_the_fields_are_those_of_the_specs():
+    assert (ROOT / "docs" / "fields.md").read_text() == script("fields").drawn(), "run make generate"
+
+
+def test_the_map_is_the_tree():
+    drawn = script("map")
     assert (ROOT / "docs" / "map.md").read_text() == drawn.drawn(), "run make generate"
     silent = [str(file) for file in drawn.listed() if not drawn.about(file)]
     assert not silent, f"these files say nothing about themselves: {silent}"

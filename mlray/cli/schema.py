@@ -39,6 +39,8 @@ def text(kind: str) -> str:
 
 def schema(kind: str) -> dict[str, Any]:
     """What an editor checks a file of this kind against while it is typed."""
+    from pydantic.json_schema import GenerateJsonSchema
+
     from mlray.ingest.spec import IngestJob
     from mlray.jobs.spec import PipelineJob
     from mlray.market.spec import Cluster
@@ -46,6 +48,19 @@ def schema(kind: str) -> dict[str, Any]:
     from mlray.serve.spec import ServeJob
     from mlray.spec import Spec
     from mlray.tune.spec import TuneJob
+    from mlray.units import UNITS
+
+    class AsTyped(GenerateJsonSchema):
+        """Defaults as people type them, `1m` and not the seconds inside."""
+
+        def encode_default(self, default: Any) -> Any:
+            return (
+                default.model_dump(mode="json")
+                if isinstance(default, Spec)
+                else str(default)
+                if isinstance(default, UNITS)
+                else super().encode_default(default)
+            )
 
     specs: dict[str, type[Spec]] = dict(zip(KINDS, (Cluster, Policy, IngestJob, TuneJob, ServeJob, PipelineJob), strict=True))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **specs[kind].model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **specs[kind].model_json_schema(schema_generator=AsTyped)}

@@ -62,8 +62,8 @@ class Snapshot:
 
     def footing(self, seen: Seen) -> Footing:
         """What the deployment's replicas cost and how they go away, the least steady offer of each kind speaking for all."""
-        market, share = seen.watched.market, seen.watched.policy.spot.share.fraction
-        spot_share = {"spot": 1.0, "on-demand": 0.0}.get(market, share)
+        # A replica of `any` market may stand on spot, and nothing yet keeps it from there: the promise reckons with the worst.
+        spot_share = 0.0 if seen.watched.market == Capacity.ON_DEMAND else 1.0
         return Footing(self._hourly(seen), len(seen.replicas), spot_share, self._rate(Capacity.SPOT), self._rate(Capacity.ON_DEMAND))
 
     def cost_ahead(self, seen: Seen) -> Money:

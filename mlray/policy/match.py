@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from mlray.ledger.balance import Balance
 from mlray.policy.spec import Policy, Stage
-from mlray.units import Money, Percent, Range
+from mlray.units import Money, Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,6 @@ class Bounds:
     left_by: str
     min_ready: int
     replicas: Range
-    spot_share: Percent
 
 
 def governs(policy: Policy, kind: str, name: str, tags: Mapping[str, str]) -> bool:
@@ -35,7 +34,7 @@ def governing(policies: Iterable[Policy], kind: str, name: str, tags: Mapping[st
 
 
 def strictest(governed: Iterable[tuple[Policy, Balance]], stage: str) -> Bounds | None:
-    """The bounds of work under several policies: least money left, highest promise, fewest replicas, least spot.
+    """The bounds of work under several policies: least money left, highest promise, fewest replicas.
 
     Where the highest promise is above the fewest replicas, the range gives way to the promise. None without a policy.
     """
@@ -47,7 +46,7 @@ def strictest(governed: Iterable[tuple[Policy, Balance]], stage: str) -> Bounds 
     min_ready = max(p.min_ready for p in promises)
     low = max(p.replicas.low for p in promises)
     high = max(min_ready, low, min(p.replicas.high for p in promises))
-    return Bounds(left, left_by, min_ready, Range(low, high), min(policy.spot.share for policy, _ in known))
+    return Bounds(left, left_by, min_ready, Range(low, high))
 
 
 def _matches(patterns: Iterable[str], name: str) -> bool:

@@ -41,7 +41,6 @@ class Availability(Spec):
     min_ready: int = Field(1, ge=0, description="Replicas promised to be ready.")
     replicas: Range = Field(Range(1, 4), description="Fewest and most replicas the autoscaler may ask for.")
     target: Percent = Field(Percent(0.99), description="Share of time with at least min_ready replicas ready.")
-    over: Duration = Field(Duration(30 * 86400), description="The period over which the target is kept.")
 
     @model_validator(mode="after")
     def _bounds(self) -> Availability:
@@ -82,12 +81,6 @@ class Budget(Spec):
         return next((share for name, share in self.stages.items() if name == stage), Percent(1.0))
 
 
-class SpotTolerance(Spec):
-    """How much of the work may run on capacity that can be taken away."""
-
-    share: Percent = Field(Percent(1.0), description="The largest share of replicas on spot.")
-
-
 class Policy(Spec):
     """One file of policies/: what it governs, what it promises, what it may spend."""
 
@@ -96,7 +89,6 @@ class Policy(Spec):
     governs: Governs = Field(description="The jobs, deployments and teams it applies to.")
     availability: Availability = Field(Availability(), description="What serving promises.")
     budget: Budget = Field(description="What may be spent.")
-    spot: SpotTolerance = Field(SpotTolerance(), description="How much may run on spot.")
 
     @property
     def digest(self) -> str:

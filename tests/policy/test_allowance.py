@@ -161,7 +161,7 @@ def test_the_example_is_payable_from_midnight_to_midnight(node_type: str, ceilin
     example = files.load(ROOT / "policies" / "flights.yaml", Policy)
     found = {o.node_type: o for o in offers(files.load(ROOT / "cluster" / "local.yaml", Cluster))}
     hourly = found[node_type].price.over(3600, found[node_type].share(0.5))
-    stands = Footing(hourly, 2, example.spot.share.fraction, found["spot"].interruptions)
+    stands = Footing(hourly, 2, 1.0, found["spot"].interruptions)
     whole_day = allow(example, balance(example.budget, (), MIDNIGHT), stands, MIDNIGHT)
     assert (whole_day.floor, whole_day.ceiling) == (2, ceiling)
     assert whole_day.reason.startswith("2 keep 1 ready 99.9995% of the time (target 99.9%); $60.00 left pays")

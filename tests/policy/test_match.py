@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from mlray.ledger.balance import balance
 from mlray.policy.match import governing, governs, strictest
 from mlray.policy.spec import Policy
-from mlray.units import Money, Percent, Range
+from mlray.units import Money, Range
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -36,10 +36,10 @@ def test_a_team_tag_brings_the_teams_policy():
 
 
 def test_the_strictest_bound_wins():
-    rich = policy("rich", "$100", availability={"min_ready": 2, "replicas": "2..6"}, spot={"share": "50%"})
+    rich = policy("rich", "$100", availability={"min_ready": 2, "replicas": "2..6"})
     poor = policy("poor", "$5", availability={"min_ready": 1, "replicas": "1..3"})
     bounds = strictest([(p, balance(p.budget, (), NOON)) for p in (rich, poor)], "serve")
     assert bounds is not None
     assert (bounds.left, bounds.left_by) == (Money.parse("$5"), "poor")
-    assert (bounds.min_ready, bounds.replicas, bounds.spot_share) == (2, Range(2, 3), Percent(0.5))
+    assert (bounds.min_ready, bounds.replicas) == (2, Range(2, 3))
     assert strictest([], "serve") is None
