@@ -10,6 +10,9 @@ from pathlib import Path
 
 from mlray.errors import StoreError
 
+# HAProxy's 97, less `/n123` of a node, 57 characters that Ray puts before a socket, and its name.
+LONGEST_SCRATCH = 33
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -42,9 +45,13 @@ class Home:
         return self.root / "clusters" / name
 
     def scratch(self, name: str) -> Path:
-        """A short private folder for a cluster's Ray sessions: Unix socket paths end at 107 bytes."""
+        """A short private folder for a cluster's Ray sessions: paths of Unix sockets end at 107 bytes, HAProxy's at 97.
+
+        It is in TMPDIR where that is short enough, else in /tmp.
+        """
         tag = hashlib.sha256(f"{self.root}\0{name}".encode()).hexdigest()[:8]
-        return Path(tempfile.gettempdir()) / f"mlray-{os.getuid()}" / tag
+        wanted, always = (Path(top) / f"mlray-{os.getuid()}" / tag for top in (tempfile.gettempdir(), "/tmp"))
+        return wanted if len(str(wanted)) <= LONGEST_SCRATCH else always
 
     def prepare(self) -> Home:
         private_folder(self.root)

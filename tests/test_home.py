@@ -1,5 +1,6 @@
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_scratch_is_short_and_differs_by_home_and_cluster(tmp_path: Path):
     deep = tmp_path / ("x" * 200)
     paths = {Home.at(root).scratch(name) for root in (tmp_path, deep) for name in ("local", "gpu")}
     assert len(paths) == 4 and max(len(str(path)) for path in paths) < 60
+
+
+@pytest.mark.parametrize(("top", "used"), [("/tmp/here", "/tmp/here"), ("/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T", "/tmp")])
+def test_a_temporary_folder_too_deep_for_sockets_is_not_used(top: str, used: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", top)
+    for uid in (0, 2**32 - 2):
+        monkeypatch.setattr(os, "getuid", lambda uid=uid: uid)
+        scratch = str(Home.at("/h").scratch("local"))
+        assert len(f"{scratch}/n99/{'0' * 56}/a") <= 97 and scratch.startswith(used if uid == 0 else "/tmp/mlray-")
 
 
 def test_a_private_file_is_replaced_whole_and_read_by_its_owner_alone(tmp_path: Path):

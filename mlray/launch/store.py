@@ -66,12 +66,20 @@ class ClusterStore:
 
     def remove(self) -> None:
         """Takes away the cluster's folder and its scratch. Its processes must be gone."""
-        scratch = self.home.scratch(self.name)
+        scratch = self._scratch()
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(memory_of(scratch), ignore_errors=True)
         with suppress(OSError):  # another home's clusters are in there
             scratch.parent.rmdir()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _scratch(self) -> Path:
+        """Where it was put, whatever TMPDIR is now."""
+        try:
+            record = self.read()
+        except ClusterError:
+            record = None
+        return Path(record.scratch) if record else self.home.scratch(self.name)
 
     def prepare(self, node: Node) -> Path:
         return private_folder(Path(node.folder))
