@@ -64,6 +64,7 @@ def node_environment(
         "MLRAY_NODE": node.id,
         "MLRAY_NODE_IP": node.ip,
         "MLRAY_NODE_DIR": node.folder,
+        "TMPDIR": node.folder,  # what processes that are killed leave there goes with the node
         "MLRAY_GCS_PORT": str(record.ports.gcs),
         "MLRAY_DASHBOARD_PORT": str(record.ports.dashboard),
         "MLRAY_CLIENT_PORT": str(record.ports.client),
@@ -76,18 +77,23 @@ def spill_config(record: Record, folder: Path) -> str:
 
 
 def _serve(record: Record, node: Node, folder: Path) -> dict[str, str]:
-    """HAProxy's files are Ray's choice in /tmp otherwise, its control socket open to every user of the machine."""
-    place = Path(node.folder) / "serve"
+    """HAProxy's files are Ray's choice in /tmp otherwise, its control socket open to every user of the machine.
+
+    Ray puts 57 characters before each name, and HAProxy takes sockets of 97 at most: so they are short.
+    """
+    place = node.folder
     low = 30_000 + (record.ports.http % 20) * REPLICA_PORTS
     return {
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(folder / "haproxy"),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{place}/haproxy.cfg",
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{place}/a.sock",
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{place}/m.sock",
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(place),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{place}/a",
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{place}/m",
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": place,
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{place}/state",
         "RAY_SERVE_HAPROXY_STATS_PORT": str(record.ports.serve_stats),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(record.ports.serve_metrics),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(record.ports.serve_fallback),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(record.ports.serve_grpc_fallback),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(low),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(low + REPLICA_PORTS),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class Ports:
     http: int
     serve_stats: int
     serve_metrics: int
+    serve_fallback: int
+    serve_grpc_fallback: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def new_record(name: str, place: str, scratch: Path, now: float, is_free: Callab
     digest = hashlib.sha256(f"{place}\0{name}".encode()).digest()
     subnet = f"127.{1 + digest[0] % 250}.{digest[1]}"
     free = _free_ports(int.from_bytes(digest[2:6], "big"), is_free)
-    return Record(name, subnet, str(scratch), Ports(*(next(free) for _ in range(8))), now)
+    return Record(name, subnet, str(scratch), Ports(*(next(free) for _ in fields(Ports))), now)
 
 
 def new_node(record: Record, type: str, head: bool, tags: dict[str, str], now: float) -> Node:
