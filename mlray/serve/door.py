@@ -43,6 +43,8 @@ frontend door-{name}
     timeout client {IDLE_S}s
     timeout http-request {HEADER_S}s
     http-request return status 404 content-type application/json string "{NOTHING}" unless {{ path /v2 }} or {{ path_beg /v2/ }}
+    # A prediction takes milliseconds: watching for callers that hang up meanwhile would cost more than finishing it.
+    http-request set-header x-request-disconnect-disabled ?1
     http-request set-path /{name}%[path]
     use_backend %[str({backend(name)})]
     default_backend door-{name}-closed

@@ -65,6 +65,7 @@ class ReplicaState:
     node_id: str
     node_ip: str
     started: float
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,8 @@ def _serving(name: str, application: dict[str, Any]) -> Serving:
 
 def _replica(told: dict[str, Any]) -> ReplicaState:
     """A replica without a place yet has no node."""
-    return ReplicaState(told["replica_id"], told["state"].value, told.get("node_id") or "", told.get("node_ip") or "", told["start_time_s"])
+    place = told.get("node_id") or "", told.get("node_ip") or ""
+    return ReplicaState(told["replica_id"], told["state"].value, *place, told["start_time_s"], told.get("pid") or 0)
 
 
 def _application(job: ServeJob, offer: Offer, room: Allowance, most: int) -> serve.Application:
