@@ -12,6 +12,7 @@ from mlray.cli.options import InCluster, JobFile, Json
 from mlray.cli.progress import working
 
 commands = typer.Typer()
+INTERRUPTED = 130
 
 
 @commands.command()
@@ -36,6 +37,8 @@ def tune(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None
     with working() as tell:
         done = jobs.tune(job, cluster=cluster, on_progress=tell)
     views.done((done,), as_json)
+    if done.interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
 @commands.command()
@@ -60,6 +63,8 @@ def run(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     with working() as tell:
         done = jobs.run(job, cluster=cluster, on_progress=tell)
     views.done(done, as_json)
+    if jobs.interrupted(done):
+        raise typer.Exit(INTERRUPTED)
 
 
 @commands.command()

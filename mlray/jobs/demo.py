@@ -98,6 +98,8 @@ def demo(folder: Path, home: Home, on_progress: OnProgress = silent) -> Iterator
 def _demo(folder: Path, home: Home, cluster: Connection, began: datetime, on_progress: OnProgress) -> Demo:
     ingested = run.ingest(folder / INGEST, home=home, cluster=cluster, on_progress=on_progress)
     searched = run.tune(folder / TUNE, home=home, cluster=cluster, on_progress=on_progress)
+    if searched.interrupted:
+        raise KeyboardInterrupt
     if searched.model is None:
         raise WorkError(f"the search ended without a model: {searched.ended}")
     deployed = run.deploy(folder / SERVE, home=home, cluster=cluster, on_progress=on_progress)

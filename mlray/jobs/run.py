@@ -108,13 +108,13 @@ def deploy(
 def run(
     job: Path | str, *, home: Home | None = None, cluster: Connection | str | None = None, on_progress: OnProgress = silent
 ) -> tuple[Done, ...]:
-    """A job file of any kind. The steps of a pipeline share one connection; the first that fails ends it."""
+    """A job file of any kind. The steps of a pipeline share one connection; the first that fails or is interrupted ends it."""
     steps = written(job)
     home = (home or Home.locate()).prepare()
     if isinstance(cluster, Connection):
-        return tuple(_step(step, home, cluster, on_progress) for step in steps)
+        return _steps(steps, home, cluster, on_progress)
     with connect(home, cluster) as connection:
-        return tuple(_step(step, home, connection, on_progress) for step in steps)
+        return _steps(steps, home, connection, on_progress)
 
 
 def submit(
@@ -135,6 +135,19 @@ def submit(
         except KeyboardInterrupt:
             ray_jobs.stop(sent, dashboard=connection.dashboard)
             raise
+
+
+def interrupted(done: tuple[Done, ...]) -> bool:
+    """Whether the last of these was ended by Ctrl-C, with something kept."""
+    return bool(done) and isinstance(done[-1], Searched) and done[-1].interrupted
+
+
+def _steps(steps: tuple[Written, ...], home: Home, cluster: Connection, on_progress: OnProgress) -> tuple[Done, ...]:
+    done: tuple[Done, ...] = ()
+    for step in steps:
+        if not interrupted(done):
+            done = (*done, _step(step, home, cluster, on_progress))
+    return done
 
 
 def _step(step: Written, home: Home, cluster: Connection, on_progress: OnProgress) -> Done:

@@ -21,7 +21,7 @@ from mlray.features.transform import Transform
 from mlray.ledger.entry import Cause, Charge
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL
 from mlray.progress import OnProgress, silent
-from mlray.tune.desk import Desk
+from mlray.tune.desk import INTERRUPTED, Desk
 from mlray.tune.hooks import Judge, Losses, Proposer, Watch
 from mlray.tune.model import assess
 from mlray.tune.resume import best_kept, context
@@ -48,6 +48,11 @@ class Searched:
     metric_validation: float
     metric_test: float
     ended: str
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it: what it found is kept, and nothing that waits for it should begin."""
+        return self.ended.startswith(INTERRUPTED)
 
 
 def tune(
