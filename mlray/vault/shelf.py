@@ -21,6 +21,7 @@ from mlray.vault.version import Kind, Manifest, Part
 
 MANIFEST = b"mlray manifest 1\n"
 POINTER = b"mlray latest 1\n"
+KINDS: tuple[Kind, ...] = ("dataset", "model")
 
 
 class Shelf:
@@ -84,6 +85,11 @@ class Shelf:
             return found[0]
         why = f"{len(found)} versions begin like this" if found else f"no such {kind} version in this vault"
         raise StoreError(f"{name}@{wanted}: {why}", hint=_known(there, "versions"))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever written here. A keyring comes before the first folder, so two first runs agree."""
+        return not any(self._blobs.folders(f"{kind}s") for kind in KINDS)
 
     def digests(self, kind: Kind, name: str) -> tuple[str, ...]:
         return tuple(digest for digest in self._blobs.folders(f"{kind}s/{name}") if self.exists(kind, name, digest))

@@ -175,7 +175,9 @@ class Vault:
         return all(data.startswith(sealing.MAGICS) for data in stored)
 
     def _draft(self, kind: Kind, name: str, digest: str) -> Draft:
-        _, wrapped = self.make_keyring().new_key(f"{kind} {name}@{digest}")
+        """A keyring is made for an empty vault alone. In any other it was lost, and a second one would hide that."""
+        keyring = open_keyring(Path(self.address.keyring), create=self._shelf.empty)
+        _, wrapped = keyring.new_key(f"{kind} {name}@{digest}")
         return Draft(self.address, kind, name, digest, f"draft-{os.urandom(8).hex()}", wrapped)
 
     def _key(self, owner: Draft | Manifest) -> DataKey:

@@ -256,7 +256,7 @@ def test_a_bent_pointer_is_refused(vault: Vault, address: VaultAddress):
         vault.find_dataset("flights")
 
 
-def test_without_its_keyring_nothing_is_read_and_no_new_one_is_made(vault: Vault, address: VaultAddress):
+def test_without_its_keyring_nothing_is_read_or_written_and_no_new_one_is_made(vault: Vault, address: VaultAddress):
     version = commit(vault)
     Path(address.keyring).rename(Path(address.keyring).with_name("elsewhere"))
     for read in (lambda v: v.find_dataset("flights"), lambda v: v.read(version, "train"), lambda v: v.verify(version)):
