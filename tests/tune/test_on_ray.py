@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import ray
 import xgboost as xgb
 
 from mlray.clock import SystemClock
 from mlray.errors import RefusedError, SpecError
 from mlray.features.transform import Transform
+from mlray.home import Home
+from mlray.launch.on_ray import Connection, status
 from mlray.ledger.entry import Cause, Charge
 from mlray.progress import Progress
 from mlray.tune.metrics import auc
@@ -23,26 +24,30 @@ from mlray.tune.on_ray import Searched, tune
 from mlray.tune.trial import State
 from mlray.units import ZERO, Duration, Money, Price
 from mlray.vault.store import VaultAddress
+from tests.clusters import running_cluster
 from tests.tune.sealed import dollars, job, rows, seal
 
 pytestmark = pytest.mark.ray
-PRICES = {"spot-2": Price.parse("$0.97/h")}
+PRICES = {"spot": Price.parse("$0.97/h")}
 LONG = {"rounds": {"kind": "int", "low": 400, "high": 401, "start": 400}, "max_depth": {"kind": "int", "low": 6, "high": 8, "start": 8}}
 SLOW = {"dataset": "big", "space": LONG, "fixed": {"eta": 0.01}}
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Home:
+    return Home.at(tmp_path_factory.mktemp("home"))
+
+
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    ray.init(num_cpus=2, labels={"ray.io/market-type": "spot", "mlray.io/node-type": "spot-2"}, include_dashboard=False)
-    yield
-    ray.shutdown()
+def cluster(home) -> Iterator[Connection]:
+    with running_cluster(home) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="module")
-def vault(tmp_path_factory) -> VaultAddress:
-    home = tmp_path_factory.mktemp("home")
-    seal(home, "big", scale=10)
-    return seal(home)[0]
+def vault(home) -> VaultAddress:
+    seal(home.root, "big", scale=10)
+    return seal(home.root)[0]
 
 
 class Till:
@@ -88,7 +93,7 @@ def test_six_trials_become_one_sealed_model_and_every_second_is_charged(vault, t
     assert (len(found.trials), found.ended) == (6, "all 6 trials were tried")
     assert found.spent == till.total > ZERO and found.overspend == ZERO
     assert {charge.cause.item for charge in till.charges.values()} == {f"t{i:03d}" for i in range(1, 7)}
-    assert {(c.usage.node_type, c.usage.capacity, c.usage.share) for c in till.charges.values()} == {("spot-2", "spot", 0.5)}
+    assert {(c.usage.node_type, c.usage.capacity, c.usage.share) for c in till.charges.values()} == {("spot", "spot", 0.5)}
     assert found.model is not None and found.best is not None
     files = vault.open().open_model(found.model)
     assert sorted(files) == ["card.json", "model.json", "transform.json"]
@@ -148,12 +153,12 @@ def test_at_the_deadline_all_trials_stop_within_a_beat_and_a_tick(vault, tmp_pat
     assert took < timedelta(seconds=12), took
 
 
-def test_after_a_killed_worker_a_trial_goes_on_from_its_checkpoint_with_the_same_trees(vault, tmp_path):
+def test_after_a_killed_worker_a_trial_goes_on_from_its_checkpoint_with_the_same_trees(home, cluster, vault, tmp_path):
     killed: list[int] = []
 
     def kill(progress: Progress) -> None:
         if not killed and "round 40/" in progress.message:
-            killed.append(workers()[0])
+            killed.append(workers(home, cluster)[0])
             os.kill(killed[0], signal.SIGKILL)
 
     till = Till(then=kill)
@@ -175,7 +180,7 @@ def test_a_parameter_xgboost_refuses_fails_each_trial_once_and_no_model_comes_ou
     assert found.ended.endswith("no trial reported: t001 value -1 for Parameter min_split_loss should be greater equal to 0")
 
 
-def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_actor(vault, tmp_path):
+def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_actor(home, cluster, vault, tmp_path):
     def interrupt(progress: Progress) -> None:
         if "round 50/" in progress.message:
             os.kill(os.getpid(), signal.SIGINT)
@@ -185,9 +190,9 @@ def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_actor(vault, tmp_path):
     assert found.ended == "it was interrupted" and found.model is not None
     assert found.spent == till.total > ZERO
     deadline = time.monotonic() + 20
-    while workers() and time.monotonic() < deadline:
+    while workers(home, cluster) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert workers() == []
+    assert workers(home, cluster) == []
 
 
 def test_without_a_price_nothing_runs(vault, tmp_path):
@@ -207,20 +212,10 @@ def test_a_feature_the_dataset_lacks_is_named_before_anything_runs(vault, tmp_pa
         run(job(features={"number": ("wings",)}), vault, Till(), tmp_path)
 
 
-def workers() -> list[int]:
-    """Processes of Tune's actors, found below our own raylet."""
-    found, grown = set[int](), {os.getpid()}
-    while found != grown:
-        found = grown
-        grown = {int(folder.name) for folder in Path("/proc").glob("[0-9]*") if parent(folder) in found} | found
-    return [pid for pid in found if "ImplicitFunc" in command(pid)]
-
-
-def parent(folder: Path) -> int:
-    try:
-        return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return -1
+def workers(home: Home, cluster: Connection) -> list[int]:
+    """Processes of Tune's actors on the spot node."""
+    pids = [pid for node in status(home, cluster.name).nodes if node.type == "spot" for pid in node.pids]
+    return [pid for pid in pids if "ImplicitFunc" in command(pid)]
 
 
 def command(pid: int) -> str:
