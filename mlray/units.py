@@ -1,7 +1,7 @@
 """Money, Price, Duration, Percent, Memory, Range: read what people type, print it back.
 
-Each value is one integer or float under a name, immutable, ordered and hashable. `Money("$1.50")`,
-`Duration("5m")` and so on parse text; pydantic fields of these types accept the same text.
+Each value is one integer or float under a name, immutable, ordered and hashable. `Money.parse("$1.50")`,
+`Duration.parse("5m")` and so on read text; pydantic fields of these types accept the same text.
 """
 
 from __future__ import annotations

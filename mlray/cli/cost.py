@@ -16,7 +16,7 @@ commands = typer.Typer()
 def cost(
     by: Annotated[
         str, typer.Option(help="Columns: stage, job, run, item, owner, policy, capacity, node-type, or a tag.")
-    ] = "stage,job,capacity",
+    ] = "stage,job,team,capacity",
     policy: Annotated[str | None, typer.Option(help="Only what counts against this policy.")] = None,
     since: Annotated[str | None, typer.Option(help="Only this far back, such as 1d.")] = None,
     as_json: Json = False,
