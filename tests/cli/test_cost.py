@@ -19,13 +19,17 @@ budget: {amount: $10.00, every: 1d}
 """
 
 
+def cause(stage: str) -> Cause:
+    return Cause(stage, f"flights-{stage}", "flights", tags=(("team", "travel"),))
+
+
 @pytest.fixture(autouse=True)
 def _spent(home: Home) -> None:
     now = datetime.now(UTC)
     charges = [("a", "tune", 0, 250_000), ("b", "tune", 0, 500_000), ("c", "ingest", 0, 1_000), ("d", "tune", 9, 4_000_000)]
     LedgerStore(home.prepare().database).append(
         *(
-            Charge(key, now - timedelta(days=days), Money(micros), Cause(stage, f"flights-{stage}", "flights"), Usage("spot", "spot", 60.0))
+            Charge(key, now - timedelta(days=days), Money(micros), cause(stage), Usage("spot", "spot", 60.0))
             for key, stage, days, micros in charges
         )
     )
@@ -34,10 +38,10 @@ def _spent(home: Home) -> None:
 def test_the_bill_is_grouped_and_sums(capsys: Captured):
     assert main(["cost"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "stage   job             capacity  node seconds  amount",
-        "tune    flights-tune    spot      180.0         $4.75",
-        "ingest  flights-ingest  spot      60.0          $0.001",
-        "total                             240.0         $4.751",
+        "stage   job             team    capacity  node seconds  amount",
+        "tune    flights-tune    travel  spot      180.0         $4.75",
+        "ingest  flights-ingest  travel  spot      60.0          $0.001",
+        "total                                     240.0         $4.751",
     ]
 
 
