@@ -84,7 +84,8 @@ def open_table(key: DataKey, sealed: bytes, context: str, columns: Sequence[str]
             if missing:
                 there = ", ".join(file.schema_arrow.names)
                 raise StoreError(f"{context}: no column {', '.join(missing)}", hint=f"there are {there}")
-            return file.read(columns=list(columns) if columns is not None else None)
+            # One thread: it is as fast here, and Arrow's pool can abort a process that ends right after (apache/arrow#34314).
+            return file.read(columns=list(columns) if columns is not None else None, use_threads=False)
     except (OSError, pa.ArrowException) as changed:
         raise _refusal(context) from changed
 
