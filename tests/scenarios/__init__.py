@@ -1,0 +1,1 @@
+"""Stories on real clusters, told through the command line as people use it."""

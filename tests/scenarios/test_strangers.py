@@ -1,0 +1,52 @@
+"""Whoever has no token is told nothing: by the endpoint, and by Ray's own ports."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from mlray.client import body
+from tests.scenarios.conftest import ROW
+from tests.scenarios.shell import Shell
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+WRONG = "mlr_" + "0" * 50
+
+
+@pytest.mark.parametrize("token", ["", WRONG], ids=["none", "wrong"])
+def test_the_endpoint_answers_401(token: str, cluster: dict[str, str]):
+    url = cluster["endpoint"]
+    assert asked(f"{url}/infer", token, json.dumps(body([ROW])).encode()) == 401
+    assert asked(url, token) == 401
+
+
+def test_a_wrong_token_is_said_by_the_command_line(shell: Shell, cluster: dict[str, str], flight: Path, tmp_path: Path):
+    (tmp_path / "token").write_text(WRONG)
+    said = shell.mlray("predict", cluster["endpoint"], str(flight), "--token-file", str(tmp_path / "token"))
+    assert said.code == 1 and "refuses the token" in said.err and WRONG not in said.err
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/", "/api/version", "/nodes?view=summary", "/api/v0/actors", "/api/serve/applications/"])
+def test_rays_dashboard_answers_401_without_and_403_with_a_wrong_token(path: str, cluster: dict[str, str]):
+    dashboard = cluster["dashboard"]
+    assert (asked(dashboard + path), asked(dashboard + path, "0" * 64)) == (401, 403)
+
+
+def test_ray_takes_no_job_from_a_stranger(cluster: dict[str, str], tmp_path: Path):
+    job = json.dumps({"entrypoint": f"touch {tmp_path}/taken"}).encode()
+    url = cluster["dashboard"] + "/api/jobs/"
+    assert (asked(url, sent=job), asked(url, "0" * 64, job)) == (401, 403)
+    assert list(tmp_path.iterdir()) == []
+
+
+def asked(url: str, token: str = "", sent: bytes | None = None) -> int:
+    request = urllib.request.Request(url, sent, {"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
