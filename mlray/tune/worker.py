@@ -25,7 +25,6 @@ from mlray.vault.sealing import open_bytes, seal_bytes
 from mlray.vault.store import VaultAddress
 
 BEAT_S = 1.0  # a training that reports no result this long reports its seconds, so that spending is never older than this
-
 TRAINING_NICE = 10  # a replica on the same cores answers first
 
 
