@@ -18,53 +18,25 @@ INTERRUPTED = 130
 @commands.command()
 def ingest(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Read, check, protect and seal raw rows as a dataset version."""
-    _read(job)
-    from mlray.cli import views
-    from mlray.jobs import run as jobs
-
-    with working() as tell:
-        done = jobs.ingest(job, cluster=cluster, on_progress=tell)
-    views.done((done,), as_json)
+    _do("ingest", job, cluster, as_json)
 
 
 @commands.command()
 def tune(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Search for the best model the budget can pay for."""
-    _read(job)
-    from mlray.cli import views
-    from mlray.jobs import run as jobs
-
-    with working() as tell:
-        done = jobs.tune(job, cluster=cluster, on_progress=tell)
-    views.done((done,), as_json)
-    if done.interrupted:
-        raise typer.Exit(INTERRUPTED)
+    _do("tune", job, cluster, as_json)
 
 
 @commands.command()
 def deploy(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Offer a model to callers, scaled inside its policy."""
-    _read(job)
-    from mlray.cli import views
-    from mlray.jobs import run as jobs
-
-    with working() as tell:
-        done = jobs.deploy(job, cluster=cluster, on_progress=tell)
-    views.done((done,), as_json)
+    _do("deploy", job, cluster, as_json)
 
 
 @commands.command()
 def run(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
     """Run a job of any kind from here; a pipeline's steps in order."""
-    _read(job)
-    from mlray.cli import views
-    from mlray.jobs import run as jobs
-
-    with working() as tell:
-        done = jobs.run(job, cluster=cluster, on_progress=tell)
-    views.done(done, as_json)
-    if jobs.interrupted(done):
-        raise typer.Exit(INTERRUPTED)
+    _do("run", job, cluster, as_json)
 
 
 @commands.command()
@@ -80,6 +52,20 @@ def submit(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> No
     if as_json:
         show.result({"exit_code": code}, as_json)
     raise typer.Exit(code)
+
+
+def _do(verb: str, job: Path, cluster: str | None, as_json: bool) -> None:
+    """Does what the verb of `mlray.jobs.run` does; a pipeline has a result for each step. Ctrl-C keeps what was reached."""
+    _read(job)
+    from mlray.cli import views
+    from mlray.jobs import run as jobs
+
+    with working() as tell:
+        found = getattr(jobs, verb)(job, cluster=cluster, on_progress=tell)
+    done = found if isinstance(found, tuple) else (found,)
+    views.done(done, as_json)
+    if jobs.interrupted(done):
+        raise typer.Exit(INTERRUPTED)
 
 
 def _read(job: Path) -> None:
