@@ -20,6 +20,17 @@ from mlray.launch import on_ray
 LOCAL = Path(__file__).parents[1] / "cluster" / "local.yaml"
 
 
+def variant(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The local cluster file with texts replaced; each must be in it."""
+    text = LOCAL.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    file = folder / "cluster.yaml"
+    file.write_text(text)
+    return file
+
+
 @contextmanager
 def running_cluster(home: Home, file: Path = LOCAL) -> Iterator[on_ray.Connection]:
     """Takes 14 to 20 s to come up on two cores and 2 s to go down. MLRAY_HOME is this home's meanwhile."""

@@ -78,7 +78,9 @@ def run(work: Work) -> Generator[str, None, None]:
             for batch in lines.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 yield from batch["line"].to_pylist()
     except RayError as error:
-        raise WorkError(f"the ingest failed: {str(error).strip().splitlines()[-1]}", hint="see Ray's logs for the whole story") from error
+        # The kind of error alone: its text may quote rows.
+        what = type(getattr(error, "cause", None) or error).__name__
+        raise WorkError(f"the ingest failed: a task ended with {what}", hint="see Ray's logs for the whole story") from error
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def desk(
     _governed(found, stage)
     home = (home or Home.locate()).prepare()
     clock = SystemClock()
-    run = f"{found.job.name}/{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    run = f"{found.job.name}-{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     name = getattr(found.job, "deployment", found.job.name)
     cause = Cause(stage, name, found.policy.name, run, "", found.job.owner, tuple(sorted(found.job.tags.items())))
     connection = cluster if isinstance(cluster, Connection) else connect(home, cluster)

@@ -21,6 +21,7 @@ import ray
 
 from mlray.errors import SpecError, WorkError
 from mlray.files import load
+from mlray.home import Home
 from mlray.ingest import join, on_ray, report, sources
 from mlray.ingest.mill import Sealed
 from mlray.ingest.on_ray import ingest
@@ -29,6 +30,7 @@ from mlray.ingest.spec import IngestJob
 from mlray.progress import Progress
 from mlray.vault.store import VaultAddress
 from mlray.vault.version import Part
+from tests.clusters import running_cluster, variant
 
 pytestmark = pytest.mark.ray
 
@@ -38,20 +40,15 @@ OUTCOME = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
 SPLITS = ("train", "validation", "test")
 
 
+SPOT_ONLY = ("min_workers: 1\n    max_workers: 2\n\n#", "min_workers: 0\n    max_workers: 0\n\n#")
+
+
 @pytest.fixture(scope="module", autouse=True)
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two CPUs, a spot node by its labels, and a session folder of its own to search through."""
-    session = Path("/tmp") / f"mlray-test-{os.getpid()}"
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        object_store_memory=200 << 20,
-        labels={"mlray.io/node-type": "spot", "ray.io/market-type": "spot"},
-        _temp_dir=str(session),
-    )
-    yield session
-    ray.shutdown()
-    subprocess.run(["rm", "-rf", str(session)], check=True)
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """One spot node of two CPUs. Its home, which knows the session folders to search through."""
+    home = Home.at(tmp_path_factory.mktemp("cluster-home"))
+    with running_cluster(home, variant(tmp_path_factory.mktemp("file"), SPOT_ONLY)):
+        yield home
 
 
 def address(folder: Path) -> VaultAddress:
@@ -157,11 +154,11 @@ def test_the_same_input_and_spec_are_not_computed_twice(flights: Ingested, vault
 
 
 def test_no_plain_value_is_on_disk_after_the_ingest(
-    flights: Ingested, vault: VaultAddress, cluster: Path, expected: pd.DataFrame, tmp_path: Path
+    flights: Ingested, vault: VaultAddress, cluster: Home, expected: pd.DataFrame, tmp_path: Path
 ):
     values = sorted(expected.tailnum.dropna().unique())[1000:1010]
     expected.head(100_000)[["tailnum"]].to_parquet(tmp_path / "plain.parquet", compression=None)
-    searched = [Path(vault.keyring).parent, cluster]
+    searched = [Path(vault.keyring).parent, cluster.scratch("local")]
     assert values_in(tmp_path, values) and not any(values_in(folder, values) for folder in searched)
     assert sum(1 for folder in searched for path in folder.rglob("*") if path.is_file()) > 20
 
@@ -272,18 +269,15 @@ def test_an_interrupted_ingest_leaves_nothing_and_the_next_one_is_whole(mini: Pa
     whole(mini, run(mini))
 
 
-def test_a_driver_killed_in_the_middle_leaves_no_version_and_the_next_run_is_whole(mini: Path):
+def test_a_driver_killed_in_the_middle_leaves_no_version_and_the_next_run_is_whole(mini: Path, cluster: Home):
     script = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import ray; ray.init(address=sys.argv[2], log_to_driver=False)\n"
+        "from mlray.home import Home; from mlray.launch.on_ray import connect; connect(Home.at(sys.argv[2]))\n"
         "from pathlib import Path; from tests.ingest import test_on_ray as t\n"
         "t.run(Path(sys.argv[3]), on_progress=lambda p: os.kill(os.getpid(), signal.SIGKILL))\n"
     )
-    where = ray.get_runtime_context().gcs_address
-    env = os.environ | {"RAY_AUTH_MODE": "token"}
-    killed = subprocess.run(
-        [sys.executable, "-c", script, str(ROOT), where, str(mini)], timeout=120, env=env, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", script, str(ROOT), str(cluster.root), str(mini)]
+    killed = subprocess.run(command, timeout=120, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
     assert parquets(mini) and not list((mini / "home" / "store").rglob("manifest.json"))
     done = run(mini)

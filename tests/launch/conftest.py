@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from mlray.home import Home
-from tests.clusters import LOCAL, running_cluster
+from tests.clusters import running_cluster, variant
 
 STORE_MB, IDLE_S = 80, 6
-
-
-def variant(folder: Path, *changes: tuple[str, str]) -> Path:
-    """The local cluster file with texts replaced; each must be in it."""
-    text = LOCAL.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    file = folder / "cluster.yaml"
-    file.write_text(text)
-    return file
 
 
 @pytest.fixture(scope="session")

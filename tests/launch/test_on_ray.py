@@ -21,8 +21,8 @@ from mlray.launch.on_ray import Connection
 from mlray.launch.record import Record
 from mlray.launch.status import NodeState
 from mlray.launch.store import ClusterStore
-from tests.clusters import LOCAL, eventually
-from tests.launch.conftest import IDLE_S, variant
+from tests.clusters import LOCAL, eventually, variant
+from tests.launch.conftest import IDLE_S
 
 DETECTED_S = 8.0  # 2 to 4 s when the machine is not busy; Ray's defaults took 14 to 15
 
