@@ -43,7 +43,7 @@ def running_cluster(home: Home, file: Path = LOCAL) -> Iterator[on_ray.Connectio
     finally:
         on_ray.down(home, on_ray.read_cluster(file).cluster_name)
         for key in home.environment():
-            os.environ.pop(key)
+            os.environ.pop(key, None)
         if before is not None:
             os.environ["MLRAY_HOME"] = before
 

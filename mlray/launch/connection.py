@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +56,7 @@ class Connection:
 
     def close(self) -> None:
         ray.shutdown()
+        _forget_serve()
         _restore(self.before)
 
     def __enter__(self) -> Connection:
@@ -75,6 +77,12 @@ def _enter(environment: dict[str, str]) -> Before:
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
     return before
+
+
+def _forget_serve() -> None:
+    """Serve's client outlives the driver that made it, and would look for this cluster's controller in the next one."""
+    if context := sys.modules.get("ray.serve.context"):
+        context._set_global_client(None)
 
 
 def _restore(before: Before) -> None:

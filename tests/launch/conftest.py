@@ -10,12 +10,12 @@ from tests.clusters import running_cluster, variant
 STORE_MB, IDLE_S = 80, 6
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster_home(tmp_path_factory):
     return Home.at(tmp_path_factory.mktemp("cluster-home"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(cluster_home, tmp_path_factory):
     small = ("--object-store-memory=300000000", f"--object-store-memory={STORE_MB}000000")
     hasty = ("idle_timeout_minutes: 1", f"idle_timeout_minutes: {IDLE_S / 60}")
