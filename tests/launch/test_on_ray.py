@@ -104,7 +104,7 @@ def test_nodes_come_with_the_work_and_go_when_idle(cluster: Connection, cluster_
     held = [Held.options(num_cpus=2, label_selector=on("spot")).remote() for _ in range(2)]
     assert len(set(ray.get([one.node.remote() for one in held], timeout=90))) == 2
     print(f"second node worked after {time.monotonic() - began:.1f} s")
-    assert ready(cluster_home, "spot") == 2
+    assert eventually(lambda: ready(cluster_home, "spot") == 2, 30)
     for one in held:
         ray.kill(one)
     began = time.monotonic()

@@ -87,7 +87,7 @@ def test_spilled_objects_are_sealed_restored_on_two_nodes_and_deleted(cluster: C
         assert sum(ray.get(checks, timeout=120)) == OBJECTS
     assert files_with_pattern(Path(record.scratch), cluster_home.root, Path(record.memory)) == []
     del refs, checks
-    assert eventually(lambda: not of_living_nodes(spill))
+    assert eventually(lambda: not of_living_nodes(spill), 120)
 
 
 @pytest.mark.ray

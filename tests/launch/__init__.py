@@ -1,1 +1,0 @@
-"""Tests of mlray/launch; a package, so that one cluster serves its modules and ends with them."""
