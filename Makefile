@@ -36,8 +36,8 @@ generate: $(STAMP)
 
 # Pins exactly what this environment holds, by name and version alone.
 constraints:
-	@$(BIN)/python -m pip list --format freeze --exclude-editable --exclude pip --exclude setuptools --exclude wheel --exclude mlray \
-	  | sort --ignore-case >constraints.txt
+	@$(BIN)/python -m pip list --format freeze --exclude-editable --exclude pip --exclude setuptools --exclude wheel --exclude uv --exclude mlray \
+	  | LC_ALL=C sort --ignore-case >constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
