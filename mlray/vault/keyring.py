@@ -1,37 +1,51 @@
-"""Keyring: who may read. It makes, wraps and unwraps data keys, signs manifests, and gives pseudonym keys.
+"""Keyring: who may read. It makes, wraps and unwraps data keys by scope, signs manifests, and gives pseudonym keys.
 
-    master key --wraps--> data key of one version --derives--> key of one file
+    master key of a scope --wraps--> data key of one version, in that scope --derives--> keys of its files
     signing key --signs--> manifests
     pseudonym key --derives--> key of one column
 
+A scope is a circle of readers: `data` opens a version, `personal` and `secret` its columns of that class as well. A keyring
+without a scope's master reads everything else.
+
 Secrets live in `DataKey` alone: it prints as an id and refuses to be pickled, so none can travel in a Ray closure or a
-log line. What travels is a `WrappedKey`. Derivation is HKDF-SHA256 (RFC 5869), wrapping AES-256-GCM with the context
-as associated data, signatures Ed25519 (RFC 8032).
+log line. What travels is a `WrappedKey`. Derivation is HKDF-SHA256 (RFC 5869), signatures Ed25519 (RFC 8032).
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NewType, NoReturn
+from typing import Literal, NewType, NoReturn, Protocol, get_args
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mlray.errors import KeyringError, TamperError
+from mlray.errors import KeyringError
 
 KeyId = NewType("KeyId", str)
 Entropy = Callable[[int], bytes]  # count -> that many bytes nobody can guess
+Scope = Literal["data", "personal", "secret"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 KEY_BYTES = 32
-NONCE_BYTES = 12
 
 
-class DataKey:
+class Stays:
+    """What holds a secret, or a way to one: it is never pickled or copied."""
+
+    __slots__ = ()
+
+    def _stays(self, *_: object) -> NoReturn:
+        raise KeyringError(
+            f"{self!r} stays in its process", hint="send the WrappedKey or the vault's address, and open it where it is used"
+        )
+
+    __reduce__ = __copy__ = __deepcopy__ = _stays
+    __reduce_ex__ = _stays
+
+
+class DataKey(Stays):
     """256 secret bits under a public id. Never printed, pickled or copied."""
 
     __slots__ = ("_secret", "id")
@@ -57,27 +71,27 @@ class DataKey:
     def __repr__(self) -> str:
         return f"DataKey({self.id})"
 
-    def _stays(self, *_: object) -> NoReturn:
-        raise KeyringError(f"key {self.id} stays in its process", hint="send the WrappedKey, and unwrap it where it is used")
-
-    __reduce__ = __copy__ = __deepcopy__ = _stays
-    __reduce_ex__ = _stays
-
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """A data key that only the holder of master key `key` can open. Safe to send and to store."""
+    """A data key that only the holder of master key `key` can open. Safe to send and to store.
+
+    What ciphertext and nonce hold is between the master and itself: a remote one keeps everything in the ciphertext.
+    """
 
     key: KeyId
-    nonce: bytes
     ciphertext: bytes
+    nonce: bytes = b""
+    scope: Scope = "data"
 
     def to_json(self) -> dict[str, str]:
-        return {"key": self.key, "nonce": self.nonce.hex(), "ciphertext": self.ciphertext.hex()}
+        return {"key": self.key, "ciphertext": self.ciphertext.hex(), "nonce": self.nonce.hex(), "scope": self.scope}
 
     @classmethod
     def from_json(cls, value: dict[str, str]) -> WrappedKey:
-        return cls(KeyId(value["key"]), bytes.fromhex(value["nonce"]), bytes.fromhex(value["ciphertext"]))
+        """Raises ValueError or KeyError for anything that `to_json` did not make."""
+        (scope,) = (known for known in SCOPES if known == value["scope"])
+        return cls(KeyId(value["key"]), bytes.fromhex(value["ciphertext"]), bytes.fromhex(value["nonce"]), scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,53 +102,89 @@ class Signature:
     value: bytes
 
 
-class Keyring:
-    """The keys of one home. The last master key wraps; every one still unwraps."""
+class Master(Protocol):
+    """A key that wraps others, in one scope. It may live in this process or in a service; `id` names it in every message.
 
-    def __init__(self, masters: tuple[DataKey, ...], signing: DataKey, pseudonyms: DataKey, entropy: Entropy) -> None:
-        self._masters = {key.id: key for key in masters}
-        self._current = masters[-1]
-        self._signing, self._pseudonyms, self._entropy = signing, pseudonyms, entropy
+    `wrap` and `unwrap` take what the key is for, and it opens for nothing else. Both raise KeyringError; so does `check`,
+    when the master cannot be used now or will stop being usable, and its message says why.
+    """
 
-    def new_key(self, context: str) -> tuple[DataKey, WrappedKey]:
+    @property
+    def id(self) -> KeyId: ...
+    @property
+    def scope(self) -> Scope: ...
+    def wrap(self, secret: bytes, purpose: str) -> WrappedKey: ...
+    def unwrap(self, wrapped: WrappedKey, purpose: str) -> bytes: ...
+    def check(self) -> None: ...
+
+
+class Signer(Protocol):
+    """Signs bytes and knows its own signatures; a keyring that only reads has one that cannot sign."""
+
+    def sign(self, data: bytes) -> Signature: ...
+    def verify(self, data: bytes, signature: Signature) -> None: ...
+
+
+class Keyring(Stays):
+    """The keys of one home. Of each scope the last master wraps; every one still unwraps."""
+
+    def __init__(self, masters: Sequence[Master], signer: Signer, pseudonyms: Callable[[], DataKey], entropy: Entropy) -> None:
+        self._masters = {master.id: master for master in masters}
+        self._current = {master.scope: master for master in masters}
+        self._signer, self._pseudonyms, self._entropy = signer, pseudonyms, entropy
+
+    @property
+    def masters(self) -> tuple[Master, ...]:
+        """All of them, the current one of a scope after the older ones."""
+        return tuple(self._masters.values())
+
+    def current(self, scope: Scope) -> Master:
+        """The master that wraps in this scope. Raises KeyringError when this keyring was made without it."""
+        if scope not in self._current:
+            raise KeyringError(f"this keyring holds no master key of scope {scope}", hint=f"use a keyring that may read {scope} columns")
+        return self._current[scope]
+
+    def new_key(self, context: str, scope: Scope = "data") -> tuple[DataKey, WrappedKey]:
         """A fresh data key, and the same wrapped for this context alone."""
-        key, nonce = DataKey(self._entropy(KEY_BYTES)), self._entropy(NONCE_BYTES)
-        sealed = AESGCM(self._current.secret()).encrypt(nonce, key.secret(), _bound(context))
-        return key, WrappedKey(self._current.id, nonce, sealed)
+        key = DataKey(self._entropy(KEY_BYTES))
+        return key, self.current(scope).wrap(key.secret(), _purpose(context))
 
     def unwrap(self, wrapped: WrappedKey, context: str) -> DataKey:
         """The data key. Raises KeyringError when its master key is absent, or it was wrapped for another context."""
         master = self._masters.get(wrapped.key)
-        if master is None:
-            raise KeyringError(f"{context}: its master key {wrapped.key} is not in this keyring", hint="use the keyring that sealed it")
-        try:
-            return DataKey(AESGCM(master.secret()).decrypt(wrapped.nonce, wrapped.ciphertext, _bound(context)))
-        except (InvalidTag, ValueError) as wrong:
-            raise KeyringError(f"{context}: its data key cannot be unwrapped: changed, or made for something else") from wrong
+        if master is None or master.scope != wrapped.scope:
+            what = f"its master key {wrapped.key} of scope {wrapped.scope}"
+            raise KeyringError(f"{context}: {what} is not in this keyring", hint="use the keyring that sealed it")
+        return DataKey(master.unwrap(wrapped, _purpose(context)))
+
+    def rewrap(self, wrapped: WrappedKey, context: str) -> WrappedKey:
+        """The same data key under the current master of its scope; itself, if it is wrapped by that one already."""
+        current = self.current(wrapped.scope)
+        return wrapped if wrapped.key == current.id else current.wrap(self.unwrap(wrapped, context).secret(), _purpose(context))
+
+    def holds(self, wrapped: WrappedKey) -> bool:
+        """Whether its master is in this keyring; a service may still refuse to open it."""
+        return wrapped.key in self._masters and self._masters[wrapped.key].scope == wrapped.scope
 
     def sign(self, data: bytes) -> Signature:
-        return Signature(self._signing.id, Ed25519PrivateKey.from_private_bytes(self._signing.secret()).sign(data))
+        return self._signer.sign(data)
 
     def verify(self, data: bytes, signature: Signature) -> None:
         """Raises TamperError unless these very bytes were signed, KeyringError when by a key that is not ours."""
-        if signature.key != self._signing.id:
-            raise KeyringError(f"signed by key {signature.key}, which is not in this keyring", hint="use the keyring that signed it")
-        try:
-            Ed25519PrivateKey.from_private_bytes(self._signing.secret()).public_key().verify(signature.value, data)
-        except InvalidSignature as forged:
-            raise TamperError("the signature does not fit: the bytes were changed after they were signed") from forged
+        self._signer.verify(data, signature)
 
     def pseudonym_key(self, scope: str) -> DataKey:
         """The key for pseudonyms in one scope; it outlives the rotation of master keys, so that pseudonyms stay equal."""
-        return self._pseudonyms.derive(f"pseudonyms {scope}")
+        return self._pseudonyms().derive(f"pseudonyms {scope}")
 
     def __repr__(self) -> str:
-        return f"Keyring(current={self._current.id}, keys={len(self._masters)})"
+        current = ", ".join(f"{scope}={master.id}" for scope, master in self._current.items())
+        return f"Keyring({current}, keys={len(self._masters)})"
 
 
 def _hkdf(secret: bytes, info: str) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=info.encode()).derive(secret)
 
 
-def _bound(context: str) -> bytes:
-    return f"mlray data key of {context}".encode()
+def _purpose(context: str) -> str:
+    return f"mlray data key of {context}"

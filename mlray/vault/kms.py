@@ -1,17 +1,34 @@
-"""Where master keys live: a local key file, readable by its owner alone, made on first use."""
+"""The keyring file: which master keys a home has, and where each lives.
+
+    masters      by scope; the last of a scope wraps. A local one holds its secret here, one in a service only its name.
+    signing      the public half, and the private half wrapped by the current master of scope data
+    pseudonyms   wrapped by the current master of scope personal
+
+So with its masters in a service the file holds no secret at all. It is mode 0600, made on first use, and replaced whole.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 from mlray.errors import KeyringError
 from mlray.home import private_folder
-from mlray.vault.keyring import KEY_BYTES, DataKey, Keyring
+from mlray.vault.keyring import KEY_BYTES, SCOPES, DataKey, Keyring, Master, Scope, WrappedKey
+from mlray.vault.masters import LocalMaster
+from mlray.vault.signing import SigningKey, public_half
 
-FORMAT = 1
+FORMAT = 2
+SIGNING, PSEUDONYMS = "mlray signing key", "mlray pseudonym key"
+HOLDS: dict[str, tuple[Scope, str]] = {"signing": ("data", SIGNING), "pseudonyms": ("personal", PSEUDONYMS)}
+T = TypeVar("T")
+File = dict[str, Any]  # the keyring file as JSON; it may hold secrets, so it is never shown
 
 
 def open_keyring(path: Path, create: bool = True) -> Keyring:
@@ -21,51 +38,107 @@ def open_keyring(path: Path, create: bool = True) -> Keyring:
     """
     if create and not path.exists():
         _create(path)
-    text = _read(path)
-    try:
-        value = json.loads(text)
-        if value["format"] != FORMAT:
-            raise KeyringError(f"{path}: keyring format {value['format']}, but this mlray reads {FORMAT}", hint="upgrade mlray")
-        masters = tuple(_key(path, entry) for entry in value["masters"])
-        return Keyring(masters, _key(path, value["signing"]), _key(path, value["pseudonyms"]), os.urandom)
-    except (ValueError, KeyError, TypeError, IndexError) as broken:
-        # The cause may quote the text of the file, so it is not chained.
-        raise KeyringError(f"{path}: not a keyring ({type(broken).__name__})", hint="restore it from your backup") from None
+    return _reading(path, lambda: keyring_of(path, _value(path)))
+
+
+def keyring_of(path: Path, value: File) -> Keyring:
+    """The keyring that a file's JSON describes; nothing is asked of a service before it is needed."""
+    masters = [open_master(path, entry) for entry in value["masters"]]
+    signing, pseudonyms = value["signing"], value["pseudonyms"]
+    signer = SigningKey(bytes.fromhex(signing["public"]), _held(masters, signing.get("wrapped"), SIGNING))
+    opened = _held(masters, pseudonyms.get("wrapped"), PSEUDONYMS)
+    return Keyring(masters, signer, opened or _no_pseudonyms, os.urandom)
+
+
+def open_master(path: Path, entry: File) -> Master:
+    """A master from its entry; one in a service is not called yet. A local id is derived from the secret, so damage is found."""
+    (scope,) = (known for known in SCOPES if known == entry["scope"])
+    key = DataKey(bytes.fromhex(entry["secret"]))
+    if key.id != entry["id"]:
+        raise KeyringError(f"{path}: key {entry['id']} is damaged", hint="restore the keyring from your backup")
+    return LocalMaster(key, scope, os.urandom)
+
+
+def read_file(path: Path) -> File:
+    """The file as JSON, checked as `open_keyring` checks it."""
+    return _reading(path, lambda: _value(path))
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[File]:
+    """The file as JSON, written back whole when the block ends without an error; one change at a time."""
+    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        value = read_file(path)
+        yield value
+        _write(path, json.dumps(value, indent=1), os.replace)
+
+
+def local_entry(scope: Scope) -> File:
+    secret = os.urandom(KEY_BYTES)
+    return {"kind": "local", "scope": scope, "id": DataKey(secret).id, "secret": secret.hex()}
 
 
 def _create(path: Path) -> None:
     """Writes a whole file beside it first, then takes the name only if nobody has: `link` fails where `rename` replaces."""
+    with suppress(FileExistsError):  # another process was first, and its keys are as good
+        _write(path, json.dumps(_fresh(path), indent=1), os.link)
+
+
+def _fresh(path: Path) -> File:
+    entries = [local_entry(scope) for scope in SCOPES]
+    masters = {entry["scope"]: open_master(path, entry) for entry in entries}
+    held = {name: DataKey(os.urandom(KEY_BYTES)) for name in HOLDS}
+    wrapped: File = {
+        name: {"wrapped": masters[scope].wrap(held[name].secret(), purpose).to_json()} for name, (scope, purpose) in HOLDS.items()
+    }
+    wrapped["signing"]["public"] = public_half(held["signing"]).hex()
+    return {"format": FORMAT, "masters": entries, **wrapped}
+
+
+def _held(masters: list[Master], wrapped: dict[str, str] | None, purpose: str) -> Callable[[], DataKey] | None:
+    """How to get a key that the file holds wrapped; None when it was exported without."""
+    if wrapped is None:
+        return None
+    sealed = WrappedKey.from_json(wrapped)
+    (master,) = (found for found in masters if found.id == sealed.key)
+    return lambda: DataKey(master.unwrap(sealed, purpose))
+
+
+def _no_pseudonyms() -> DataKey:
+    raise KeyringError("this keyring holds no pseudonym key", hint="use a keyring that may read personal columns")
+
+
+def _reading(path: Path, take: Callable[[], T]) -> T:
+    try:
+        return take()
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as broken:
+        # The cause may quote the text of the file, so it is not chained.
+        raise KeyringError(f"{path}: not a keyring ({type(broken).__name__})", hint="restore it from your backup") from None
+
+
+def _value(path: Path) -> File:
+    value: File = json.loads(_read(path))
+    if value["format"] != FORMAT:
+        raise KeyringError(f"{path}: keyring format {value['format']}, but this mlray reads {FORMAT}", hint="upgrade mlray")
+    if not value["masters"]:
+        raise ValueError("no masters")
+    return value
+
+
+def _write(path: Path, text: str, take_name: Callable[[Path, Path], None]) -> None:
     private_folder(path.parent)
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w") as file:
-            json.dump(_fresh(), file, indent=1)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        pass  # another process was first, and its keys are as good
+        take_name(draft, path)
     finally:
-        draft.unlink()
-    _flush_folder(path.parent)
-
-
-def _fresh() -> dict[str, object]:
-    return {"format": FORMAT, "masters": [_entry()], "signing": _entry(), "pseudonyms": _entry()}
-
-
-def _entry() -> dict[str, str]:
-    secret = os.urandom(KEY_BYTES)
-    return {"id": DataKey(secret).id, "secret": secret.hex()}
-
-
-def _key(path: Path, entry: dict[str, str]) -> DataKey:
-    """The id is derived from the secret, so a damaged secret is found before anything is sealed with it."""
-    key = DataKey(bytes.fromhex(entry["secret"]))
-    if key.id != entry["id"]:
-        raise KeyringError(f"{path}: key {entry['id']} is damaged", hint="restore the keyring from your backup")
-    return key
+        draft.unlink(missing_ok=True)
+        _flush_folder(path.parent)
 
 
 def _read(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlray.errors import KeyringError
-from mlray.vault.kms import open_keyring
+from mlray.vault.kms import changing, local_entry, open_keyring
 
 
 def test_the_first_use_makes_a_private_keyring(tmp_path: Path):
@@ -48,7 +48,8 @@ def test_a_link_in_place_of_the_keyring_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "not json 1234", '{"format": 1}', '{"format": 1, "masters": [], "signing": {}, "pseudonyms": {}}']
+    "text",
+    ["", "{}", "[]", "not json 1234", '{"format": 2}', '{"format": 2, "masters": [], "signing": {}, "pseudonyms": {}}', '[{"format": 2}]'],
 )
 def test_a_broken_keyring_is_refused(tmp_path: Path, text: str):
     path = tmp_path / "keyring.json"
@@ -68,6 +69,41 @@ def test_a_damaged_secret_is_found_by_its_id_and_not_shown(tmp_path: Path):
     with pytest.raises(KeyringError, match="is damaged") as refused:
         open_keyring(path)
     assert "abab" not in str(refused.value)
+
+
+def test_a_keyring_of_another_format_is_not_guessed_at(tmp_path: Path):
+    path = tmp_path / "keyring.json"
+    path.write_text('{"format": 1}')
+    path.chmod(0o600)
+    with pytest.raises(KeyringError, match="format 1, but this mlray reads 2"):
+        open_keyring(path)
+
+
+def test_an_entry_moved_to_another_scope_opens_nothing(tmp_path: Path):
+    path = tmp_path / "keyring.json"
+    _, wrapped = open_keyring(path).new_key("a", "secret")
+    with changing(path) as value:
+        value["masters"][2]["scope"] = "data"
+    with pytest.raises(KeyringError, match="not in this keyring"):
+        open_keyring(path).unwrap(wrapped, "a")
+
+
+def test_a_change_that_fails_changes_nothing_and_one_that_succeeds_keeps_the_file_private(tmp_path: Path):
+    path = tmp_path / "keyring.json"
+    ring = open_keyring(path)
+    before = path.read_text()
+    with pytest.raises(ZeroDivisionError), changing(path) as value:
+        value["masters"].clear()
+        _ = 1 / 0
+    assert path.read_text() == before
+    with changing(path) as value:
+        value["masters"].append(local_entry("data"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    changed = open_keyring(path)
+    assert changed.current("data").id != ring.current("data").id
+    changed.unwrap(ring.new_key("a")[1], "a")
+    changed.verify(b"x", ring.sign(b"x"))
+    assert changed.pseudonym_key("a").secret() == ring.pseudonym_key("a").secret()
 
 
 def test_eight_processes_at_once_make_one_keyring(tmp_path: Path):
