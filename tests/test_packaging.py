@@ -27,3 +27,8 @@ def test_every_dependency_is_pinned_within_its_bounds():
 def test_the_pins_are_what_runs_here():
     differ = {need.name: (PINS[canonicalize_name(need.name)], version(need.name)) for need in WANTED}
     assert {name: pair for name, pair in differ.items() if pair[0] != pair[1]} == {}
+
+
+def test_the_test_environment_holds_every_extra():
+    installed = re.search(r"--editable '\.\[([a-z,]+)\]'", (ROOT / ".ci" / "venv").read_text())
+    assert installed and sorted(installed[1].split(",")) == sorted(PROJECT["optional-dependencies"])
