@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from mlray.ingest.blend import Duplicates, Join, Late
 from mlray.policy.job import NAME, JobSpec
 from mlray.spec import Spec
+from mlray.units import Memory
 
 ColumnType = Literal["int", "float", "text", "timestamp", "bool"]
 
@@ -21,26 +23,6 @@ class Source(Spec):
     format: Literal["csv"] = Field("csv", description="Format of the file; .gz and .zip are unpacked.")
     nulls: tuple[str, ...] = Field(("",), description="Texts that mean a missing value.")
     columns: dict[str, ColumnType] = Field(min_length=1, description="Columns wanted, with their types.")
-
-
-class Join(Spec):
-    """Adds columns of a small source to each row by equal keys; rows without a match get missing values.
-
-    A join never changes the number of rows: when keys repeat in the joined source, `repeats` says what happens.
-    """
-
-    source: str = Field(description="Name of the source to join.")
-    on: tuple[str, ...] | dict[str, str] = Field(min_length=1, description="Key columns; name there -> name here where they differ.")
-    take: tuple[str, ...] | dict[str, str] = Field(min_length=1, description="Columns to add; name there -> name here where they differ.")
-    repeats: Literal["refuse", "first"] = Field("refuse", description="Keys that repeat there: stop the ingest, or take the first.")
-
-    @property
-    def keys(self) -> dict[str, str]:
-        return _renamed(self.on)
-
-    @property
-    def taken(self) -> dict[str, str]:
-        return _renamed(self.take)
 
 
 class OnFail(StrEnum):
@@ -121,8 +103,12 @@ class IngestJob(JobSpec):
     kind: Literal["ingest"] = Field(description="Always `ingest`.")
     dataset: str = Field(pattern=NAME, description="Name of the dataset.")
     sources: dict[str, Source] = Field(min_length=1, description="The tables to read, by name.")
-    main: str = Field(description="The source whose rows become the dataset's; the others are joined to it.")
+    main: str | tuple[str, ...] = Field(
+        min_length=1, description="The source whose rows become the dataset's, or several with the same columns, one after the other."
+    )
     joins: tuple[Join, ...] = Field((), description="What is added to each row, in order.")
+    duplicates: Duplicates | None = Field(None, description="What happens to rows of the main sources that repeat a key.")
+    late: Late | None = Field(None, description="What happens to rows older than what the version before had seen.")
     checks: tuple[Check, ...] = Field((), description="Rules on each row of the main source and what it was joined to, in order.")
     label: Label | None = Field(None, description="What is to be predicted.")
     outcome: tuple[str, ...] = Field(
@@ -131,29 +117,56 @@ class IngestJob(JobSpec):
     protect: dict[str, Protection] = Field({}, description="Sensitive columns, and what happens to them.")
     split: TimeSplit = Field(description="How rows are divided into train, validation and test.")
     rows_per_part: int = Field(65536, ge=1024, description="Rows of the main source read, refined and sealed as one block.")
+    compression: Literal["zstd", "lz4", "snappy", "none"] = Field("zstd", description="How the columns of sealed parts are packed.")
+    broadcast_most: Memory = Field(
+        Memory.parse("1GiB"), description="A joined source up to this size goes to every node whole; a larger one is shuffled."
+    )
+
+    @property
+    def mains(self) -> tuple[str, ...]:
+        """The sources whose rows become the dataset's, in order."""
+        return (self.main,) if isinstance(self.main, str) else self.main
 
     @property
     def columns(self) -> dict[str, ColumnType]:
         """Every column a row has after the joins, with its type, in order."""
-        found = dict(self.sources[self.main].columns)
+        found = dict(self.sources[self.mains[0]].columns)
         for join in self.joins:
             found |= {here: self.sources[join.source].columns[there] for there, here in join.taken.items()}
         return found
 
     @model_validator(mode="after")
     def _sources_are_there(self) -> IngestJob:
-        if self.main not in self.sources:
-            raise ValueError(f"main {self.main!r} is none of the sources {', '.join(self.sources)}")
-        known = dict(self.sources[self.main].columns)
+        if missing := [name for name in self.mains if name not in self.sources]:
+            raise ValueError(f"main {', '.join(missing)!r} is none of the sources {', '.join(self.sources)}")
+        known = dict(self.sources[self.mains[0]].columns)
+        for name in self.mains[1:]:
+            if dict(self.sources[name].columns) != known:
+                raise ValueError(f"main: {name} and {self.mains[0]} are put together, so they must declare the same columns and types")
+        if len(set(self.mains)) < len(self.mains):
+            raise ValueError(f"main: {', '.join(self.mains)}: a source is named twice")
         for join in self.joins:
-            if join.source not in self.sources or join.source == self.main:
+            if join.source not in self.sources or join.source in self.mains:
                 raise ValueError(f"joins: {join.source!r} is no other source; sources are {', '.join(self.sources)}")
-            there = self.sources[join.source].columns
-            _refuse([c for c in (*join.keys, *join.taken) if c not in there], f"joins: {join.source} does not declare")
-            _refuse([c for c in join.keys.values() if c not in known], f"joins: {join.source} is joined before there is")
+            there = dict(self.sources[join.source].columns)
+            _refuse([c for c in (*join.whole_key, *join.taken) if c not in there], f"joins: {join.source} does not declare")
+            _refuse([c for c in join.whole_key.values() if c not in known], f"joins: {join.source} is joined before there is")
             _refuse([c for c in join.taken.values() if c in known], f"joins: {join.source} would overwrite")
-            _refuse([a for a, b in join.keys.items() if there[a] != known[b]], f"joins: {join.source} has another type of")
+            _refuse([a for a, b in join.whole_key.items() if there[a] != known[b]], f"joins: {join.source} has another type of")
+            if join.as_of:
+                _refuse(
+                    [c for c in (join.as_of.there,) if there[c] != "timestamp"], f"joins: as_of of {join.source} needs a timestamp, not"
+                )
             known |= {here: there[name] for name, here in join.taken.items()}
+        return self
+
+    @model_validator(mode="after")
+    def _blend_fits(self) -> IngestJob:
+        own = dict(self.sources[self.mains[0]].columns)
+        if self.duplicates:
+            _refuse([c for c in self.duplicates.key if c not in own], "duplicates: the main source does not declare")
+        if self.late and own.get(self.late.column) != "timestamp":
+            raise ValueError(f"late.column {self.late.column!r} is no timestamp column of the main source")
         return self
 
     @model_validator(mode="after")
@@ -180,10 +193,6 @@ class IngestJob(JobSpec):
         _refuse([c.column for c in self.checks if isinstance(c, OneOf) and known[c.column] != "text"], "checks: not text:")
         _refuse([c for c in self.protect if c in self.outcome], "outcome columns are never sealed, so need no protection:")
         return self
-
-
-def _renamed(names: tuple[str, ...] | dict[str, str]) -> dict[str, str]:
-    return names if isinstance(names, dict) else {name: name for name in names}
 
 
 def _refuse(columns: list[str], why: str) -> None:
