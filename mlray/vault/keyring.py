@@ -48,13 +48,17 @@ class Stays:
 class DataKey(Stays):
     """256 secret bits under a public id. Never printed, pickled or copied."""
 
-    __slots__ = ("_secret", "id")
+    __slots__ = ("_secret",)
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != KEY_BYTES:
             raise KeyringError(f"a key has {KEY_BYTES} bytes, not {len(secret)}")
         self._secret = secret
-        self.id = KeyId(_hkdf(secret, "mlray key id")[:8].hex())
+
+    @property
+    def id(self) -> KeyId:
+        """Derived when asked for: there may be a key for each person, and 10 microseconds apiece would be most of the work."""
+        return KeyId(_hkdf(self._secret, "mlray key id")[:8].hex())
 
     def secret(self) -> bytes:
         """The bytes themselves: for a cipher, in this process, now."""
