@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LINE = (
-    "errors units spec progress clock home files database < vault < market < ledger < policy < access < features"
+    "errors units spec progress clock home files database < vault < market < ledger < policy < access < features < sources"
     " < ingest | tune | serve | watch < govern < simulate < launch client < jobs < console < cli"
 )
 ORDER = {name: place for place, group in enumerate(LINE.split("<")) for name in group.replace("|", " ").split()}
@@ -20,9 +20,10 @@ APART = {"ingest", "tune", "serve", "watch"}
 EDGE_NAMES = {"on_ray", "store", "__main__"}
 EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "launch.shim.sitecustomize"}
 for folder, names in {
-    "vault": "kms blobs shelf",
+    "vault": "kms blobs shelf pointers witness broom",
     "ledger": "rows",
-    "ingest": "sources mill",
+    "sources": "readers places texts csv",
+    "ingest": "code mill",
     "tune": "worker hooks",
     "serve": "autoscaler doors replica",
     "watch": "notify metrics",

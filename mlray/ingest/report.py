@@ -44,7 +44,7 @@ def from_json(line: str) -> BlockReport:
         kind, message, hint = value["failure"]
         raise getattr(errors, kind, WorkError)(message, hint=hint)
     fields = value["report"]
-    fields["parts"] = tuple(Part(**part) for part in fields["parts"])
+    fields["parts"] = tuple(map(Part.from_json, fields["parts"]))
     fields["periods"] = {split: (first, last) for split, (first, last) in fields["periods"].items()}
     return BlockReport(**(fields | {"usage": Usage(**fields["usage"])}))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -71,6 +72,18 @@ class Blobs:
         """The names of the files directly in a folder, sorted; none when there is no such folder."""
         return self._names(folder, fs.FileType.File)
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The files directly in a folder, and how many bytes each has."""
+        return {info.base_name: info.size for info in self._listed(folder) if info.type == fs.FileType.File}
+
+    def changed(self, path: str) -> datetime | None:
+        """When a file was last written, by the store's clock; None when there is none."""
+        try:
+            (info,) = self._fs.get_file_info([self._at(path)])
+        except OSError as error:
+            raise _cannot("read", path, error) from error
+        return None if info.type != fs.FileType.File or info.mtime is None else info.mtime.astimezone(UTC)
+
     def folders(self, folder: str) -> tuple[str, ...]:
         return self._names(folder, fs.FileType.Directory)
 
@@ -90,11 +103,13 @@ class Blobs:
             raise _cannot("remove", path, error) from error
 
     def _names(self, folder: str, kind: fs.FileType) -> tuple[str, ...]:
+        return tuple(sorted(info.base_name for info in self._listed(folder) if info.type == kind and not info.base_name.startswith(".")))
+
+    def _listed(self, folder: str) -> list[fs.FileInfo]:
         try:
-            found = self._fs.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True))
+            return list(self._fs.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True)))
         except OSError as error:
             raise _cannot("list", folder, error) from error
-        return tuple(sorted(info.base_name for info in found if info.type == kind and not info.base_name.startswith(".")))
 
     def _at(self, path: str) -> str:
         if ".." in path.split("/"):

@@ -63,6 +63,26 @@ def open_bytes(key: DataKey, sealed: bytes, context: str) -> bytes:
     return data
 
 
+def seal_key(key: DataKey, inner: DataKey, context: str) -> str:
+    """A file's key under the version's, as hex.
+
+    The nonce comes from the inner key, which is random and sealed once: none can meet two messages, and no randomness is needed.
+    """
+    outer = key.derive("keys of files")
+    bound = f"mlray file key of {context}".encode()
+    nonce = outer.mac(inner.secret() + bound)[:12]
+    return (nonce + AESGCM(outer.secret()).encrypt(nonce, inner.secret(), bound)).hex()
+
+
+def open_key(key: DataKey, sealed: str, what: str, context: str) -> DataKey:
+    """Raises TamperError beginning with `what`."""
+    try:
+        data, bound = bytes.fromhex(sealed), f"mlray file key of {context}".encode()
+        return DataKey(AESGCM(key.derive("keys of files").secret()).decrypt(data[:12], data[12:], bound))
+    except (InvalidTag, ValueError) as changed:
+        raise TamperError(f"{what}: its key does not open with the key of its version") from changed
+
+
 def seal_table(key: DataKey, table: pa.Table, context: str) -> bytes:
     """The table as one encrypted Parquet file (zstd), footer and schema included."""
     check_types(table.schema, context)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
-from mlray.errors import StoreError, TamperError
+from mlray.errors import KeyringError, MlrayError, StoreError, TamperError
 from mlray.vault import sealing, version
 from mlray.vault.blobs import Blobs
-from mlray.vault.keyring import DataKey, Keyring, WrappedKey
+from mlray.vault.broom import Broom
+from mlray.vault.keyring import KEY_BYTES, SCOPES, DataKey, Keyring, Scope
 from mlray.vault.kms import open_keyring
-from mlray.vault.shelf import Shelf
-from mlray.vault.version import DatasetVersion, Json, Kind, Lineage, Manifest, ModelVersion, Part
+from mlray.vault.notary import Notary
+from mlray.vault.shelf import Shelf, path
+from mlray.vault.version import DatasetVersion, Json, Kind, Lineage, Manifest, ModelVersion, Part, VersionKeys
+from mlray.vault.witness import Witness
 
 Schema = tuple[tuple[str, str], ...]
 Rejected = tuple[tuple[str, int], ...]
+TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +41,50 @@ class VaultAddress:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A version being written. Its key is wrapped, so it may travel to workers."""
+    """A version being written, by one run or several. Its keys are wrapped, so it may travel to workers.
+
+    Two runs of one version share its keys: what one wrote before it was killed, the next one opens. `id` is of this run alone.
+    """
 
     address: VaultAddress
     kind: Kind
     name: str
     digest: str
     id: str
-    key: WrappedKey
-
-    @property
-    def folder(self) -> str:
-        return f"{self.kind}s/{self.name}/{self.digest}"
+    keys: VersionKeys
 
     def manifest(
         self, parts: Sequence[Part], now: datetime, schema: Schema, rejected: Rejected, lineage: Lineage, about: dict[str, Json]
     ) -> Manifest:
         ordered = tuple(sorted(parts, key=lambda part: (part.split, part.name)))
-        return Manifest(self.kind, self.name, self.digest, now, self.key, ordered, schema, rejected, tuple(sorted(lineage)), about)
+        return Manifest(self.kind, self.name, self.digest, now, ordered, schema, rejected, tuple(sorted(lineage)), about)
+
+
+class Opened:
+    """The keys of one version, each unwrapped when it is first asked for."""
+
+    def __init__(self, keyring: Keyring, kind: Kind, name: str, digest: str, keys: VersionKeys) -> None:
+        self._keyring, self._wrapped, self._keys = keyring, keys, dict[Scope, DataKey]()
+        self.kind, self.name, self.digest = kind, name, digest
+
+    def __getitem__(self, scope: Scope) -> DataKey:
+        """Raises KeyringError when the version has no key in this scope, or the keyring may not open it."""
+        if scope not in self._keys:
+            if scope not in self._wrapped:
+                raise KeyringError(f"{version.short(self.name, self.digest)} has no key of scope {scope}: it was destroyed or never made")
+            self._keys[scope] = self._keyring.unwrap(self._wrapped[scope], context(self.kind, self.name, self.digest, scope))
+        return self._keys[scope]
+
+    def seal(self, file: DataKey, scope: Scope, where: str) -> tuple[Scope, str]:
+        return scope, sealing.seal_key(self[scope], file, where)
+
+    def file(self, part: Part, scope: Scope) -> DataKey:
+        """The key of one file. Raises KeyringError when the file has none in this scope, TamperError when it is not the file's."""
+        what = f"{version.short(self.name, self.digest)}: part {part.name}"
+        for found, sealed in part.keys:
+            if found == scope:
+                return sealing.open_key(self[scope], sealed, what, place(self.kind, self.name, part.file))
+        raise KeyringError(f"{what} has no key of scope {scope}")
 
 
 class Vault:
@@ -62,7 +93,9 @@ class Vault:
     def __init__(self, address: VaultAddress) -> None:
         self.address = address
         self._blobs = Blobs(address.store)
-        self._shelf = Shelf(self._blobs, lambda: self.keyring)
+        notary = Notary(lambda: self.keyring)
+        self.shelf = Shelf(self._blobs, notary, Witness(Path(address.keyring), address.store))
+        self._broom = Broom(self._blobs, self.shelf)
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -75,12 +108,36 @@ class Vault:
     def draft_dataset(self, name: str, version_digest: str) -> Draft:
         return self._draft("dataset", name, version_digest)
 
-    def write_part(self, draft: Draft, name: str, split: str, table: pa.Table) -> Part:
+    def write_part(self, draft: Draft, name: str, split: str, table: pa.Table, work: str = "") -> Part:
         """Seals one table. Writing a part again makes another file: the Part that is committed says which one counts."""
-        file = f"{draft.id}/{name}-{os.urandom(8).hex()}.parquet"
-        sealed = sealing.seal_table(self._key(draft), table, _context(draft, name, file))
-        self._blobs.write(f"{draft.folder}/{file}", sealed)
-        return Part(name, file, split, table.num_rows, len(sealed), version.digest_bytes(sealed))
+        file, key, own = self._new_file(draft, name, "parquet")
+        sealed = sealing.seal_table(key, table, place(draft.kind, draft.name, file))
+        self._blobs.write(path(draft.kind, draft.name, file), sealed)
+        return Part(name, file, split, table.num_rows, len(sealed), version.digest_bytes(sealed), own, work)
+
+    def share_part(self, draft: Draft, part: Part, of: DatasetVersion) -> Part:
+        """The same file in the new version: its keys are sealed anew, and no byte of it is read or written."""
+        before, after, where = self._opened(of.manifest), self._opened(draft), place(draft.kind, draft.name, part.file)
+        if of.name != draft.name:
+            raise StoreError(f"{of}: its parts belong to {of.name}, not to {draft.name}")
+        return replace(part, keys=tuple(after.seal(before.file(part, scope), scope, where) for scope, _ in part.keys))
+
+    def receipt(self, draft: Draft, work: str, data: bytes) -> None:
+        """Notes that a piece of work is done, for a run that begins again."""
+        file = f"{draft.digest}/done/{work}.sealed"
+        sealed = sealing.seal_bytes(self._opened(draft)["data"], data, place(draft.kind, draft.name, file))
+        self._blobs.write(path(draft.kind, draft.name, file), sealed)
+
+    def receipts(self, draft: Draft) -> dict[str, bytes]:
+        """What was noted, by work. A receipt whose run died while it wrote is not there."""
+        top = f"{draft.digest}/done"
+        found = {file: self._blobs.read(path(draft.kind, draft.name, f"{top}/{file}")) for file in self._receipt_files(draft)}
+        key = self._opened(draft)["data"]
+        return {
+            file.removesuffix(".sealed"): sealing.open_bytes(key, sealed, place(draft.kind, draft.name, f"{top}/{file}"))
+            for file, sealed in found.items()
+            if sealed is not None
+        }
 
     def commit_dataset(
         self,
@@ -91,29 +148,53 @@ class Vault:
         lineage: Lineage,
         rejected: Mapping[str, int] | None = None,
         about: dict[str, Json] | None = None,
+        tags: Sequence[str] = (),
     ) -> DatasetVersion:
         """Makes the version exist, in one step. When another run committed it meanwhile, that one is returned."""
-        sealing.check_types(schema, draft.folder)
+        sealing.check_types(schema, version.short(draft.name, draft.digest))
         columns = tuple((field.name, str(field.type)) for field in schema)
-        manifest = draft.manifest(parts, datetime.now(UTC), columns, tuple(sorted((rejected or {}).items())), lineage, about or {})
-        return DatasetVersion(draft.name, draft.digest, self._shelf.commit(manifest))
+        rejections = tuple(sorted((rejected or {}).items()))
+        manifest = self._commit(draft, draft.manifest(parts, datetime.now(UTC), columns, rejections, lineage, about or {}))
+        for tag in tags:
+            self.shelf.point("dataset", draft.name, draft.digest, _tag(tag))
+        return DatasetVersion(draft.name, draft.digest, manifest)
 
     def discard(self, draft: Draft) -> None:
-        """Removes what a draft wrote. A committed version names another draft's files, so it is not touched."""
-        self._blobs.remove(f"{draft.folder}/{draft.id}")
+        """Removes what a draft wrote, its keys included. A version that was committed is not touched."""
+        self._broom.discard(draft.kind, draft.name, draft.digest)
 
     def known_dataset(self, name: str, digest: str) -> DatasetVersion | None:
-        """The version of exactly this digest, if it was committed; it is then the latest again."""
-        if not self._shelf.exists("dataset", name, digest):
+        """The version of exactly this digest, if it was committed; it is then the latest again.
+
+        Raises KeyringError when its keys were destroyed.
+        """
+        if not self.shelf.exists("dataset", name, digest):
             return None
-        found = DatasetVersion(name, digest, self._shelf.manifest("dataset", name, digest))
-        self._shelf.point("dataset", name, digest)
+        self.shelf.keys("dataset", name, digest)
+        found = DatasetVersion(name, digest, self.shelf.manifest("dataset", name, digest))
+        self.shelf.point("dataset", name, digest)
         return found
 
     def find_dataset(self, name: str, version: str = "latest") -> DatasetVersion:
-        """By digest, its first characters, or `latest`. Raises StoreError when there is none, TamperError when it was changed."""
-        digest = self._shelf.resolve("dataset", name, version)
-        return DatasetVersion(name, digest, self._shelf.manifest("dataset", name, digest))
+        """By digest, its first characters, a tag, or `latest`. Raises StoreError when there is none, TamperError when it was changed."""
+        digest = self.shelf.resolve("dataset", name, version)
+        return DatasetVersion(name, digest, self.shelf.manifest("dataset", name, digest))
+
+    def tag(self, found: DatasetVersion | ModelVersion, tag: str) -> None:
+        """Gives the version a name of its own, taking it from the one that had it."""
+        self.shelf.point(found.manifest.kind, found.name, found.digest, _tag(tag))
+
+    def tags(self, name: str, kind: Kind = "dataset") -> dict[str, str]:
+        """Tag -> digest of the version that has it; `latest` is one."""
+        found = {tag: self.shelf.pointers.find(kind, name, tag) for tag in (*self.shelf.pointers.tags(kind, name), "latest")}
+        return {tag: pointer.digest for tag, pointer in found.items() if pointer}
+
+    def prune(self, found: DatasetVersion | ModelVersion) -> None:
+        """Removes a version and the files no other one shares. Raises StoreError for one that is tagged or the latest."""
+        held = [tag for tag, digest in self.tags(found.name, found.manifest.kind).items() if digest == found.digest]
+        if held:
+            raise StoreError(f"{found} is {', '.join(held)}", hint=f"give {held[0]} to another version first")
+        self._broom.prune(found.manifest)
 
     def read(self, dataset: DatasetVersion, split: str, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of one split, in order. Every part is checked before any of its rows is used."""
@@ -121,28 +202,26 @@ class Vault:
         if not parts:
             there = ", ".join(dataset.manifest.splits)
             raise StoreError(f"{dataset}: no rows in split {split!r}", hint=f"there are {there}" if there else "it is empty")
-        return pa.concat_tables([self.read_part(dataset, part, columns) for part in parts])
+        opened = self._opened(dataset.manifest)
+        return pa.concat_tables([self._read(opened, dataset.manifest, part, columns) for part in parts])
 
     def read_part(self, dataset: DatasetVersion, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
-        manifest = dataset.manifest
-        return sealing.open_table(
-            self._key(manifest), self._shelf.stored(manifest, part), _context(manifest, part.name, part.file), columns
-        )
+        return self._read(self._opened(dataset.manifest), dataset.manifest, part, columns)
 
     def datasets(self) -> tuple[DatasetVersion, ...]:
         """Every committed version, by name, oldest first."""
-        return tuple(DatasetVersion(found.name, found.digest, found) for found in self._shelf.every("dataset"))
+        return tuple(DatasetVersion(found.name, found.digest, found) for found in self.shelf.every("dataset"))
 
     def commit_model(self, name: str, files: Mapping[str, bytes], about: dict[str, Json], lineage: Lineage = ()) -> ModelVersion:
         """Seals the files and names the version by their content. The same content again is the same version."""
         digest = version.model_digest(name, files)
         draft = self._draft("model", name, digest)
         parts = [self._write_file(draft, file, data) for file, data in sorted(files.items())]
-        return ModelVersion(name, digest, self._shelf.commit(draft.manifest(parts, datetime.now(UTC), (), (), lineage, about)))
+        return ModelVersion(name, digest, self._commit(draft, draft.manifest(parts, datetime.now(UTC), (), (), lineage, about)))
 
     def find_model(self, name: str, version: str = "latest") -> ModelVersion:
-        digest = self._shelf.resolve("model", name, version)
-        return ModelVersion(name, digest, self._shelf.manifest("model", name, digest))
+        digest = self.shelf.resolve("model", name, version)
+        return ModelVersion(name, digest, self.shelf.manifest("model", name, digest))
 
     def open_model(self, model: ModelVersion) -> dict[str, bytes]:
         """File name -> bytes. Nothing is returned unless all of it is what was committed.
@@ -150,49 +229,107 @@ class Vault:
         XGBoost's own loader crashed on 21 of 150 changed models, so no byte may reach it unchecked.
         """
         manifest = model.manifest
-        files = {part.name: self._open_file(manifest, part) for part in manifest.parts}
+        opened = self._opened(manifest)
+        files = {part.name: self._open_file(opened, manifest, part) for part in manifest.parts}
         if version.model_digest(model.name, files) != model.digest:
             raise TamperError(f"{model}: its files do not make up this version")
         return files
 
     def models(self) -> tuple[ModelVersion, ...]:
         """Every committed version, by name, oldest first."""
-        return tuple(ModelVersion(found.name, found.digest, found) for found in self._shelf.every("model"))
+        return tuple(ModelVersion(found.name, found.digest, found) for found in self.shelf.every("model"))
 
     def verify(self, found: DatasetVersion | ModelVersion) -> None:
         """Reads all of it again, manifest included. Raises TamperError naming the first part that is not what was committed."""
-        manifest = self._shelf.manifest(found.manifest.kind, found.name, found.digest)
+        manifest = self.shelf.manifest(found.manifest.kind, found.name, found.digest)
         if isinstance(found, ModelVersion):
             self.open_model(ModelVersion(found.name, found.digest, manifest))
             return
+        opened = self._opened(manifest)
         for part in manifest.parts:
-            if self.read_part(DatasetVersion(found.name, found.digest, manifest), part).num_rows != part.rows:
+            if self._read(opened, manifest, part, None).num_rows != part.rows:
                 raise TamperError(f"{found}: part {part.name} does not hold {part.rows} rows")
 
     def is_sealed(self, found: DatasetVersion | ModelVersion) -> bool:
         """Whether every stored file of the version begins as sealed files do; the bytes are looked at, not the manifest."""
-        stored = (self._shelf.stored(found.manifest, part) for part in found.manifest.parts)
+        stored = (self.shelf.stored(found.manifest, part) for part in found.manifest.parts)
         return all(data.startswith(sealing.MAGICS) for data in stored)
 
     def _draft(self, kind: Kind, name: str, digest: str) -> Draft:
         """A keyring is made for an empty vault alone. In any other it was lost, and a second one would hide that."""
-        keyring = open_keyring(Path(self.address.keyring), create=self._shelf.empty)
-        _, wrapped = keyring.new_key(f"{kind} {name}@{digest}")
-        return Draft(self.address, kind, name, digest, f"draft-{os.urandom(8).hex()}", wrapped)
+        keyring = open_keyring(Path(self.address.keyring), create=self.shelf.empty)
+        if self.shelf.exists(kind, name, digest):
+            keys = self.shelf.keys(kind, name, digest)
+        else:
+            held = {master.scope for master in keyring.masters} | {"data"}
+            fresh = {scope: keyring.new_key(context(kind, name, digest, scope), scope)[1] for scope in SCOPES if scope in held}
+            keys = self.shelf.claim_keys(kind, name, digest, fresh)
+        return Draft(self.address, kind, name, digest, f"draft-{os.urandom(8).hex()}", keys)
 
-    def _key(self, owner: Draft | Manifest) -> DataKey:
-        return self.keyring.unwrap(owner.key, f"{owner.kind} {owner.name}@{owner.digest}")
+    def _commit(self, draft: Draft, manifest: Manifest) -> Manifest:
+        self._check_whole(draft, manifest)
+        kept = self.shelf.claim(manifest)
+        if not self._broom.settled(kept) and kept == manifest:
+            try:
+                self._check_whole(draft, kept)
+            except MlrayError:
+                self._broom.withdraw(kept)
+                raise
+        self.shelf.point(kept.kind, kept.name, kept.digest)
+        self._broom.sweep(kept)
+        return kept
+
+    def _check_whole(self, draft: Draft, manifest: Manifest) -> None:
+        """Raises StoreError unless the version's keys and all its files are in the store: a draft may be discarded by another run."""
+        what, again = version.short(draft.name, draft.digest), "it was discarded or pruned meanwhile; make it again"
+        try:
+            kept = self._opened(manifest)["data"]
+        except KeyringError as gone:
+            raise StoreError(f"{what}: the keys of this draft are gone", hint=again) from gone
+        if kept.id != self._opened(draft)["data"].id:
+            raise StoreError(f"{what}: the keys of this draft were replaced", hint=again)
+        for part in self.shelf.missing(draft.kind, draft.name, manifest.parts):
+            raise StoreError(f"{what}: part {part.name} is not in the store as it was written ({part.file})", hint=again)
+
+    def _opened(self, owner: Draft | Manifest) -> Opened:
+        keys = owner.keys if isinstance(owner, Draft) else self.shelf.keys(owner.kind, owner.name, owner.digest)
+        return Opened(self.keyring, owner.kind, owner.name, owner.digest, keys)
+
+    def _new_file(self, draft: Draft, name: str, ending: str) -> tuple[str, DataKey, version.FileKeys]:
+        """A name nobody has, a key nobody had, and that key sealed under the version's."""
+        file, key = f"{draft.digest}/parts/{name}-{os.urandom(8).hex()}.{ending}", DataKey(os.urandom(KEY_BYTES))
+        return file, key, (self._opened(draft).seal(key, "data", place(draft.kind, draft.name, file)),)
 
     def _write_file(self, draft: Draft, name: str, data: bytes) -> Part:
-        file = f"{draft.id}/{name}-{os.urandom(8).hex()}.sealed"
-        sealed = sealing.seal_bytes(self._key(draft), data, _context(draft, name, file))
-        self._blobs.write(f"{draft.folder}/{file}", sealed)
-        return Part(name, file, "", 0, len(sealed), version.digest_bytes(sealed))
+        file, key, own = self._new_file(draft, name, "sealed")
+        sealed = sealing.seal_bytes(key, data, place(draft.kind, draft.name, file))
+        self._blobs.write(path(draft.kind, draft.name, file), sealed)
+        return Part(name, file, "", 0, len(sealed), version.digest_bytes(sealed), own)
 
-    def _open_file(self, manifest: Manifest, part: Part) -> bytes:
-        return sealing.open_bytes(self._key(manifest), self._shelf.stored(manifest, part), _context(manifest, part.name, part.file))
+    def _open_file(self, opened: Opened, manifest: Manifest, part: Part) -> bytes:
+        sealed = self.shelf.stored(manifest, part)
+        return sealing.open_bytes(opened.file(part, "data"), sealed, place(manifest.kind, manifest.name, part.file))
+
+    def _read(self, opened: Opened, manifest: Manifest, part: Part, columns: Sequence[str] | None) -> pa.Table:
+        sealed = self.shelf.stored(manifest, part)
+        return sealing.open_table(opened.file(part, "data"), sealed, place(manifest.kind, manifest.name, part.file), columns)
+
+    def _receipt_files(self, draft: Draft) -> tuple[str, ...]:
+        return self._blobs.files(path(draft.kind, draft.name, f"{draft.digest}/done"))
 
 
-def _context(owner: Draft | Manifest, part: str, file: str) -> str:
-    """What a file is: it is bound into its key and its associated data, so it opens nowhere else."""
-    return f"{owner.kind} {owner.name}@{owner.digest}: part {part} ({file})"
+def context(kind: Kind, name: str, digest: str, scope: Scope) -> str:
+    """What a version's key is for: it is bound into its wrapping, so it opens for no other version and no other scope."""
+    return f"{kind} {name}@{digest}#{scope}"
+
+
+def place(kind: Kind, name: str, file: str) -> str:
+    """Where a file belongs: it is bound into its encryption, so the file opens nowhere else."""
+    return f"{kind} {name}: {file}"
+
+
+def _tag(tag: str) -> str:
+    """Raises StoreError for a tag that could be taken for something else, or for a path."""
+    if not TAG.fullmatch(tag) or tag == "latest":
+        raise StoreError(f"{tag!r} cannot be a tag", hint="write a letter, then letters, digits, `-`, `_` or `.`; `latest` moves by itself")
+    return tag

@@ -12,22 +12,28 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from mlray.errors import TamperError
-from mlray.vault.keyring import KeyId, Signature, WrappedKey
+from mlray.vault.keyring import KeyId, Scope, Signature, WrappedKey
 
-FORMAT = 1
+FORMAT = 2
 SHORT = 12  # hex characters people see
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Kind = Literal["dataset", "model"]
 Lineage = tuple[tuple[str, str], ...]  # what it was made from -> its digest, such as ("source:flights", "9c41...")
+VersionKeys = dict[Scope, WrappedKey]  # the key of a version in each scope; they open the keys of its files
+FileKeys = tuple[tuple[Scope, str], ...]  # a file's own key in each scope, sealed under the version's key, as hex
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One sealed file. `file` is relative to the version, `digest` the SHA-256 of the stored bytes, `rows` 0 unless a table."""
+    """One sealed file. `digest` is the SHA-256 of the stored bytes, `rows` 0 unless a table, `work` what it was made from.
+
+    `file` is relative to the folder of the dataset and begins with the version it was first sealed under: a later version may
+    name it too, and then holds the file's keys under keys of its own.
+    """
 
     name: str
     file: str
@@ -35,6 +41,13 @@ class Part:
     rows: int
     bytes: int
     digest: str
+    keys: FileKeys = ()
+    work: str = ""
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Part:
+        """From what `asdict` and JSON made of one."""
+        return cls(**(value | {"keys": tuple((scope, sealed) for scope, sealed in value["keys"])}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +55,13 @@ class Manifest:
     """All that is known of a version without opening it. Holds no row; it is signed, not encrypted.
 
     `schema` is (column, Arrow type) in order; `rejected` is (reason, rows); `about` holds small facts for people and programs.
+    The version's keys lie beside it, in key.json: rotation rewrites those, and this never.
     """
 
     kind: Kind
     name: str
     digest: str
     created: datetime
-    key: WrappedKey
     parts: tuple[Part, ...]
     schema: tuple[tuple[str, str], ...]
     rejected: tuple[tuple[str, int], ...]
@@ -115,7 +128,7 @@ def digest_json(value: object) -> str:
 
 def encode(manifest: Manifest) -> bytes:
     """One line of JSON; a signature is made over exactly these bytes, so that nothing has to be put into a canonical form."""
-    value = asdict(manifest) | {"format": FORMAT, "created": manifest.created.isoformat(), "key": manifest.key.to_json()}
+    value = asdict(manifest) | {"format": FORMAT, "created": manifest.created.isoformat()}
     return json.dumps(value, sort_keys=True).encode()
 
 
@@ -125,11 +138,26 @@ def decode(line: bytes) -> Manifest:
     if value.pop("format") != FORMAT:
         raise ValueError("unknown format")
     value["created"] = datetime.fromisoformat(value["created"])
-    value["key"] = WrappedKey.from_json(value["key"])
-    value["parts"] = tuple(Part(**part) for part in value["parts"])
+    value["parts"] = tuple(map(Part.from_json, value["parts"]))
     for field in ("schema", "rejected", "lineage"):
         value[field] = tuple(tuple(pair) for pair in value[field])
     return Manifest(**value)
+
+
+def encode_keys(kind: Kind, name: str, digest: str, keys: VersionKeys) -> bytes:
+    """One line of JSON, which says whose keys these are: signed, it is good for this version alone."""
+    value = {"format": FORMAT, "of": [kind, name, digest], "keys": {scope: wrapped.to_json() for scope, wrapped in keys.items()}}
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def decode_keys(line: bytes) -> tuple[tuple[str, str, str], VersionKeys]:
+    """Whose keys, and the keys, from a line whose signature was checked."""
+    value = json.loads(line)
+    if value["format"] != FORMAT:
+        raise ValueError("unknown format")
+    kind, name, digest = value["of"]
+    keys = [WrappedKey.from_json(wrapped) for wrapped in value["keys"].values()]
+    return (kind, name, digest), {wrapped.scope: wrapped for wrapped in keys}
 
 
 def join_signature(line: bytes, signature: Signature) -> bytes:
@@ -138,7 +166,7 @@ def join_signature(line: bytes, signature: Signature) -> bytes:
 
 
 def split_signature(data: bytes, what: str) -> tuple[bytes, Signature]:
-    """The line and its signature, nothing of the line being read yet. Raises TamperError naming `what`."""
+    """The line and its signature, nothing of the line being read yet. Raises TamperError beginning with `what`."""
     try:
         line, below, rest = data.split(b"\n")
         value = json.loads(below)
@@ -146,4 +174,4 @@ def split_signature(data: bytes, what: str) -> tuple[bytes, Signature]:
             raise ValueError("more than two lines")
         return line, Signature(KeyId(value["key"]), bytes.fromhex(value["signature"]))
     except (ValueError, KeyError, TypeError) as broken:
-        raise TamperError(f"{what}: its manifest is not a signed manifest") from broken
+        raise TamperError(f"{what} is not a signed line") from broken

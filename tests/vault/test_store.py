@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pytest
 
 from mlray.errors import KeyringError, MlrayError, StoreError, TamperError
 from mlray.vault.sealing import MAGICS
-from mlray.vault.store import Draft, Vault, VaultAddress
+from mlray.vault.store import Draft, Vault, VaultAddress, context
 from mlray.vault.version import DatasetVersion, dataset_digest
 
 TAILNUMS = [f"N{number}UA" for number in range(14220, 14230)]
@@ -48,7 +49,7 @@ def stored(address: VaultAddress) -> Path:
 
 def file_of(address: VaultAddress, version: DatasetVersion, part: str) -> Path:
     file = next(p.file for p in version.manifest.parts if p.name == part)
-    return stored(address) / "datasets" / version.name / version.digest / file
+    return stored(address) / "datasets" / version.name / file
 
 
 def manifest_of(address: VaultAddress, version: DatasetVersion) -> Path:
@@ -94,7 +95,7 @@ def test_the_second_commit_of_a_version_returns_the_first_and_leaves_nothing(vau
     again = commit(vault, train=TEST)
     assert again == first
     assert vault.read(again, "train").num_rows == 110
-    assert len(list(manifest_of(address, first).parent.glob("draft-*"))) == 1
+    assert sum(1 for _ in manifest_of(address, first).parent.rglob("*.parquet")) == 3
 
 
 def test_a_draft_that_was_never_committed_is_no_version_and_is_swept(vault: Vault, address: VaultAddress):
@@ -103,7 +104,6 @@ def test_a_draft_that_was_never_committed_is_no_version_and_is_swept(vault: Vaul
     assert vault.datasets() == ()
     version = commit(vault)
     folder = manifest_of(address, version).parent
-    assert draft.id not in [entry.name for entry in folder.iterdir()]
     assert sum(1 for _ in folder.rglob("*.parquet")) == 3
 
 
@@ -189,14 +189,135 @@ def test_every_flipped_bit_of_a_sample_is_refused(vault: Vault, address: VaultAd
     assert vault.read(version, "train").num_rows == 110
 
 
-def test_a_part_put_in_place_by_digest_still_has_to_be_in_its_place(vault: Vault, address: VaultAddress):
-    """Even one who can sign cannot offer one part as another: the place is bound into the key."""
+def test_a_file_put_in_place_by_digest_still_has_to_be_in_its_place(vault: Vault, address: VaultAddress):
+    """Even one who can sign cannot offer one file as another: its place is bound into its encryption."""
     draft = vault.draft_dataset("flights", dataset_digest("flights", LINEAGE))
     part = vault.write_part(draft, "train-00000", "train", TRAIN)
-    moved = type(part)("train-00009", part.file, "train", part.rows, part.bytes, part.digest)
+    moved = replace(part, name="train-00009", file=part.file.replace("train-00000", "train-00009"))
+    file = stored(address) / "datasets" / "flights" / part.file
+    shutil.copy(file, file.parent / Path(moved.file).name)
     version = vault.commit_dataset(draft, [moved], schema=TRAIN.schema, lineage=LINEAGE)
     with pytest.raises(TamperError, match="part train-00009"):
         vault.read(version, "train")
+
+
+def test_two_runs_of_one_version_share_its_keys_and_what_one_noted_the_other_reads(vault: Vault, address: VaultAddress):
+    digest = dataset_digest("flights", LINEAGE)
+    one, two = vault.draft_dataset("flights", digest), address.open().draft_dataset("flights", digest)
+    assert one.keys == two.keys and one.id != two.id
+    part = vault.write_part(one, "train-00000", "train", TRAIN, work="w1")
+    vault.receipt(one, "w1", b"train-00000 is done")
+    again = address.open()
+    assert again.receipts(two) == {"w1": b"train-00000 is done"}
+    version = again.commit_dataset(two, [part], schema=TRAIN.schema, lineage=LINEAGE)
+    assert again.read(version, "train").equals(TRAIN)
+    assert version.manifest.parts[0].work == "w1"
+    assert not (manifest_of(address, version).parent / "done").exists()
+
+
+def test_a_receipt_moved_or_bent_is_refused(vault: Vault, address: VaultAddress):
+    draft = vault.draft_dataset("flights", dataset_digest("flights", LINEAGE))
+    vault.receipt(draft, "w1", b"one")
+    done = stored(address) / "datasets" / "flights" / draft.digest / "done"
+    shutil.copy(done / "w1.sealed", done / "w2.sealed")
+    with pytest.raises(TamperError, match=r"done/w2\.sealed"):
+        vault.receipts(draft)
+
+
+def test_a_shared_part_is_read_by_the_new_version_after_the_old_one_is_gone(vault: Vault, address: VaultAddress):
+    old = commit(vault, spec="s1")
+    draft = vault.draft_dataset("flights", dataset_digest("flights", (("spec", "s2"),)))
+    shared = [vault.share_part(draft, part, old) for part in old.manifest.of("train")]
+    fresh = vault.write_part(draft, "test-00000", "test", TEST)
+    files = set(stored(address).rglob("*.parquet"))
+    new = vault.commit_dataset(draft, [*shared, fresh], schema=TRAIN.schema, lineage=(("spec", "s2"),))
+    assert set(stored(address).rglob("*.parquet")) == files, "sharing writes no file and sweeps none"
+    vault.prune(old)
+    assert vault.datasets() == (new,)
+    assert vault.read(new, "train").num_rows == 110
+    vault.verify(new)
+    left = {str(path.relative_to(stored(address) / "datasets" / "flights")) for path in stored(address).rglob("*.parquet")}
+    assert left == {part.file for part in new.manifest.parts}
+    with pytest.raises(KeyringError):
+        vault.read(old, "train")
+
+
+def test_making_a_pruned_version_again_leaves_what_others_share(vault: Vault, address: VaultAddress):
+    old = commit(vault, spec="s1")
+    draft = vault.draft_dataset("flights", dataset_digest("flights", (("spec", "s2"),)))
+    new = vault.commit_dataset(
+        draft, [vault.share_part(draft, part, old) for part in old.manifest.parts], schema=TRAIN.schema, lineage=(("spec", "s2"),)
+    )
+    vault.prune(old)
+    again = commit(vault, spec="s1")
+    assert again.digest == old.digest and again != old
+    for version in (new, again):
+        vault.verify(version)
+    vault.tag(new, "kept")
+    assert vault.datasets() == (new, again)
+
+
+def test_a_discarded_draft_leaves_nothing_and_its_other_run_cannot_commit(vault: Vault, address: VaultAddress):
+    digest = dataset_digest("flights", LINEAGE)
+    one, two = vault.draft_dataset("flights", digest), vault.draft_dataset("flights", digest)
+    part = vault.write_part(two, "train-00000", "train", TRAIN)
+    vault.discard(one)
+    assert not any(path.is_file() for path in stored(address).rglob("*"))
+    with pytest.raises(StoreError, match="the keys of this draft are gone"):
+        vault.commit_dataset(two, [part], schema=TRAIN.schema, lineage=LINEAGE)
+    assert vault.datasets() == ()
+    version = commit(vault)
+    vault.discard(vault.draft_dataset("flights", version.digest))
+    vault.verify(version)
+
+
+def test_a_version_is_not_committed_without_its_files(vault: Vault, address: VaultAddress):
+    draft = vault.draft_dataset("flights", dataset_digest("flights", LINEAGE))
+    part = vault.write_part(draft, "train-00000", "train", TRAIN)
+    (stored(address) / "datasets" / "flights" / part.file).unlink()
+    with pytest.raises(StoreError, match="part train-00000 is not in the store"):
+        vault.commit_dataset(draft, [part], schema=TRAIN.schema, lineage=LINEAGE)
+    assert vault.datasets() == ()
+
+
+def test_a_tag_moves_and_holds_its_version_against_pruning(vault: Vault):
+    one, two = commit(vault, spec="s1"), commit(vault, spec="s2")
+    vault.tag(one, "prod")
+    assert vault.find_dataset("flights", "prod") == one
+    assert vault.tags("flights") == {"latest": two.digest, "prod": one.digest}
+    for held, name in ((one, "prod"), (two, "latest")):
+        with pytest.raises(StoreError, match=f"is {name}"):
+            vault.prune(held)
+    vault.tag(two, "prod")
+    vault.prune(one)
+    assert vault.datasets() == (two,)
+    for bad in ("latest", "../up", "", "1st", "a b"):
+        with pytest.raises(StoreError, match="cannot be a tag"):
+            vault.tag(two, bad)
+
+
+def test_a_version_whose_keys_were_destroyed_is_unreadable_and_says_so(vault: Vault, address: VaultAddress):
+    version = commit(vault)
+    vault.shelf.shred("dataset", version.name, version.digest)
+    for read in (
+        lambda: vault.read(version, "train"),
+        lambda: vault.known_dataset("flights", version.digest),
+        lambda: vault.draft_dataset("flights", version.digest),
+    ):
+        with pytest.raises(KeyringError, match=r"its key\.json is gone"):
+            read()
+    assert vault.datasets() == (version,), "what it was is still told"
+
+
+def test_rewrapped_keys_open_the_same_files_and_rewrite_none(vault: Vault, address: VaultAddress):
+    version = commit(vault)
+    before = {path: path.read_bytes() for path in stored(address).rglob("*") if path.is_file() and path.name != "key.json"}
+    keys = vault.shelf.keys("dataset", "flights", version.digest)
+    ring = vault.keyring
+    fresh = {scope: ring.rewrap(wrapped, context("dataset", "flights", version.digest, scope)) for scope, wrapped in keys.items()}
+    vault.shelf.write_keys("dataset", "flights", version.digest, fresh)
+    address.open().verify(version)
+    assert before == {path: path.read_bytes() for path in stored(address).rglob("*") if path.is_file() and path.name != "key.json"}
 
 
 @pytest.mark.parametrize(
@@ -243,14 +364,16 @@ def test_a_whole_version_copied_under_another_name_is_refused(vault: Vault, addr
 def test_a_model_pointer_is_no_dataset_pointer(vault: Vault, address: VaultAddress):
     commit(vault)
     vault.commit_model("flights", {"model.json": b"{}"}, {})
-    shutil.copy(stored(address) / "models" / "flights" / "latest", stored(address) / "datasets" / "flights" / "latest")
-    with pytest.raises(TamperError, match="points to model"):
+    shutil.copytree(
+        stored(address) / "models" / "flights" / "latest", stored(address) / "datasets" / "flights" / "latest", dirs_exist_ok=True
+    )
+    with pytest.raises(TamperError, match="holds the pointer model"):
         vault.find_dataset("flights")
 
 
 def test_a_bent_pointer_is_refused(vault: Vault, address: VaultAddress):
     old, new = commit(vault, spec="s1"), commit(vault, spec="s2")
-    path = stored(address) / "datasets" / "flights" / "latest"
+    path = max((stored(address) / "datasets" / "flights" / "latest").iterdir())
     path.write_bytes(path.read_bytes().replace(new.digest.encode(), old.digest.encode()))
     with pytest.raises(TamperError, match="latest was changed"):
         vault.find_dataset("flights")
@@ -301,7 +424,7 @@ def test_files_and_folders_are_private(vault: Vault, address: VaultAddress):
 
 def test_a_draft_travels_without_its_key(vault: Vault):
     draft = vault.draft_dataset("flights", dataset_digest("flights", LINEAGE))
-    key = vault.keyring.unwrap(draft.key, f"dataset flights@{draft.digest}")
+    key = vault.keyring.unwrap(draft.keys["data"], context("dataset", "flights", draft.digest, "data"))
     for text in (pickle.dumps(draft), repr(draft).encode()):
         assert key.secret() not in text and key.secret().hex().encode() not in text
     again: Draft = pickle.loads(pickle.dumps(draft))

@@ -12,9 +12,12 @@ from mlray.vault.version import (
     DatasetVersion,
     Manifest,
     Part,
+    VersionKeys,
     dataset_digest,
     decode,
+    decode_keys,
     encode,
+    encode_keys,
     join_signature,
     model_digest,
     split_signature,
@@ -26,8 +29,10 @@ MANIFEST = Manifest(
     name="flights",
     digest="3f2a9c01d2e4" + "0" * 52,
     created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-    key=WrappedKey(KeyId("ab"), b"n" * 12, b"c" * 48),
-    parts=(Part("train-00001", "d/x", "train", 7, 99, "e" * 64), Part("train-00000", "d/y", "train", 5, 98, "f" * 64)),
+    parts=(
+        Part("train-00001", "d/parts/x", "train", 7, 99, "e" * 64, (("data", "ab"), ("personal", "cd")), "w1"),
+        Part("train-00000", "d/parts/y", "train", 5, 98, "f" * 64),
+    ),
     schema=(("late", "int8"),),
     rejected=(("cancelled", 3),),
     lineage=LINEAGE,
@@ -62,6 +67,11 @@ def test_a_manifest_survives_its_file():
     assert split_signature(join_signature(line, signature), "flights") == (line, signature)
 
 
+def test_keys_survive_their_file_and_say_whose_they_are():
+    keys: VersionKeys = {"data": WrappedKey(KeyId("k"), b"c"), "secret": WrappedKey(KeyId("s"), b"d", b"n", "secret")}
+    assert decode_keys(encode_keys("dataset", "flights", "ab", keys)) == (("dataset", "flights", "ab"), keys)
+
+
 def test_rows_are_summed_over_parts_in_order():
     assert [part.name for part in MANIFEST.of("train")] == ["train-00000", "train-00001"]
     assert (MANIFEST.rows("train"), MANIFEST.rows("test"), MANIFEST.splits) == (12, 0, ("train",))
@@ -69,5 +79,5 @@ def test_rows_are_summed_over_parts_in_order():
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"{}\n{}\n", b"{}\n[]\n", b"a\nb\nc\nd", b'{}\n{"key": "k", "signature": "zz"}\n'])
 def test_a_file_that_is_no_signed_manifest_is_refused(data: bytes):
-    with pytest.raises(TamperError, match="flights: its manifest is not a signed manifest"):
+    with pytest.raises(TamperError, match="flights is not a signed line"):
         split_signature(data, "flights")

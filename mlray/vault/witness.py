@@ -1,0 +1,94 @@
+"""Witness: what this home has seen of a store, so that an older state put back whole is noticed.
+
+Everything in a store may be replaced by what it held a month ago, signatures included. What cannot be replaced from there
+is a file beside the keyring: the highest counter of every pointer, and the manifest of every version. A home that never
+saw the newer state cannot miss it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mlray.errors import TamperError
+from mlray.home import private_folder, write_private
+from mlray.vault.version import digest_bytes
+
+HINT = "put the newer state back; if you restored a backup on purpose, remove {file}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest sight of one name: the counter of a pointer or the moment a manifest was made, and what was there."""
+
+    order: str  # compares as text: a padded counter, or an ISO 8601 moment in UTC
+    what: str
+
+    def older_than(self, other: Seen) -> bool:
+        return self.order < other.order
+
+
+class Witness:
+    """Remembers one store in a file for each dataset or model. A home that cannot be written remembers nothing new."""
+
+    def __init__(self, keyring: Path, store: str) -> None:
+        self._folder = keyring.parent / "witness" / digest_bytes(store.encode())[:16]
+
+    def last(self, group: str, name: str) -> Seen | None:
+        """What was last seen under a name, such as ("dataset-flights", "latest")."""
+        found = self._read(group).get(name)
+        return Seen(*found) if found else None
+
+    def see(self, group: str, name: str, seen: Seen, told: str) -> None:
+        """Raises TamperError beginning with `told` when something newer was seen before; remembers it when this is newer."""
+        last = self.last(group, name)
+        if last == seen:
+            return
+        if last and not last.older_than(seen):
+            hint = HINT.format(file=self._file(group))
+            raise TamperError(f"{told} was rolled back: this home has seen a newer one", hint=hint)
+        with contextlib.suppress(OSError), self._held():
+            self._write(group, name, seen)
+
+    def _write(self, group: str, name: str, seen: Seen) -> None:
+        """Read again under the lock: another process may have seen more meanwhile."""
+        known = self._read(group)
+        if name not in known or Seen(*known[name]).older_than(seen):
+            write_private(self._file(group), json.dumps(known | {name: [seen.order, seen.what]}, indent=0))
+
+    def _read(self, group: str) -> dict[str, Any]:
+        file = self._file(group)
+        try:
+            return dict(json.loads(file.read_text()))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError) as broken:
+            raise TamperError(f"{file} is not what mlray wrote there", hint="restore it from your backup, or remove it") from broken
+
+    def _file(self, group: str) -> Path:
+        return self._folder / f"{group}.json"
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        private_folder(self._folder)
+        handle = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def counted(counter: int, digest: str) -> Seen:
+    return Seen(f"{counter:012d}", digest)
+
+
+def made(created: datetime, line: bytes) -> Seen:
+    return Seen(created.isoformat(timespec="microseconds"), digest_bytes(line))
