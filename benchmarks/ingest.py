@@ -26,9 +26,10 @@ import pyarrow.parquet as pq
 import ray
 
 from mlray.files import load
-from mlray.ingest import identity, join, mill, on_ray, report, sources
+from mlray.ingest import identity, join, mill, on_ray, report
 from mlray.ingest.mill import Sealed, Sink, Work
 from mlray.ingest.spec import IngestJob
+from mlray.sources import readers
 from mlray.vault.store import VaultAddress
 from mlray.vault.version import Part, digest_bytes
 
@@ -77,8 +78,8 @@ def measure(work: Work) -> dict[str, float]:
 
 def main(rounds: int) -> None:
     job = load(JOB, IngestJob)
-    inputs = {name: sources.find(name, source, JOB.parent) for name, source in job.sources.items()}
-    sides = tuple(join.side(sources.read_all(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
+    inputs = {name: readers.find(name, source, JOB.parent, job.rows_per_part) for name, source in job.sources.items()}
+    sides = tuple(join.side(readers.whole(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     ray.data.range(2, override_num_blocks=2).map(lambda row: row).take_all()  # workers are up before the first round
     found: dict[str, list[dict[str, float]]] = {"sealed": [], "plain": []}

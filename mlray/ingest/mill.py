@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +15,14 @@ import pyarrow.compute as pc
 import ray
 
 from mlray.errors import MlrayError
-from mlray.ingest import parse, report, sources
-from mlray.ingest.parse import Input
+from mlray.ingest import report
 from mlray.ingest.refine import REJECTED, Refined, refine
 from mlray.ingest.report import BlockReport
 from mlray.ingest.spec import IngestJob, Protection
 from mlray.ledger.entry import Usage
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL, Capacity
+from mlray.sources import readers
+from mlray.sources.piece import Found
 from mlray.vault.keyring import DataKey
 from mlray.vault.store import Draft, VaultAddress
 from mlray.vault.version import Part
@@ -46,7 +46,7 @@ class Work:
     """What a task is sent: names and addresses, no row and no secret. `sides` refers to the joined tables."""
 
     job: IngestJob
-    main: Input
+    main: Found
     slices: int
     cpus: float
     sides: Any
@@ -74,13 +74,11 @@ def grind(number: int, work: Work, sides: tuple[pa.Table, ...], keys: dict[str, 
     """The blocks of one slice, sealed one after the other. Block 7 is the same rows in every attempt."""
     job, main = work.job, work.main
     begun = time.monotonic()
-    with closing(sources.body(main.uri)) as stream:
-        for block, text in parse.cut(stream, job.rows_per_part, lambda block: block % work.slices == number):
-            rows = parse.parse(text, main.names, job.sources[job.main], main.where, first_line=2 + block * job.rows_per_part)
-            refined = refine(rows, job, sides, keys)
-            parts = tuple(work.sink(f"{split}-{block:05d}", split, piece) for split, piece in refined.pieces.items())
-            yield _report(job, block, rows.num_rows, refined, parts, replace(node, seconds=time.monotonic() - begun))
-            begun = time.monotonic()
+    for piece, rows in readers.read(main, job.sources[job.main], main.pieces[number :: work.slices]):
+        refined = refine(rows, job, sides, keys)
+        parts = tuple(work.sink(f"{split}-{piece.number:05d}", split, table) for split, table in refined.pieces.items())
+        yield _report(job, piece.number, rows.num_rows, refined, parts, replace(node, seconds=time.monotonic() - begun))
+        begun = time.monotonic()
 
 
 def _report(job: IngestJob, block: int, rows: int, refined: Refined, parts: tuple[Part, ...], usage: Usage) -> BlockReport:

@@ -1,8 +1,7 @@
 """Ray Data: raw rows -> a sealed DatasetVersion. read, join, check, label, protect, split, seal; then one commit.
 
 One task does all of it for its blocks, so plain rows never leave the process that read them: through Ray's object store
-come the small joined tables one way, and one line of JSON a block the other way. Each task streams the file and parses its
-own blocks alone: packed text cannot be entered in the middle, and skipping is cheap beside refining and sealing.
+come the small joined tables one way, and one line of JSON a block the other way. Each task reads its own pieces alone.
 """
 
 from __future__ import annotations
@@ -18,15 +17,17 @@ import ray.data
 from ray.exceptions import RayError
 
 from mlray.errors import WorkError
-from mlray.ingest import identity, join, report, sources
+from mlray.ingest import identity, join, report
+from mlray.ingest.code import code_digest
 from mlray.ingest.mill import CPUS as CPUS  # callers admit an ingest by it
 from mlray.ingest.mill import Sealed, Work, mill
-from mlray.ingest.parse import Input
 from mlray.ingest.refine import schema
 from mlray.ingest.report import BlockReport, Ingested
 from mlray.ingest.spec import IngestJob
 from mlray.ledger.entry import Usage
 from mlray.progress import OnProgress, Progress, silent
+from mlray.sources import readers
+from mlray.sources.piece import Found
 from mlray.vault.store import Draft, VaultAddress
 from mlray.vault.version import DatasetVersion, Lineage, dataset_digest
 
@@ -39,18 +40,19 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
     `base` is where relative paths start. Raises SpecError for sources that are not what the job says, WorkError when rows
     cannot be used; then nothing is committed, and what was written is removed.
     """
-    inputs = {name: sources.find(name, source, base) for name, source in job.sources.items()}
-    lineage = identity.lineage(job, inputs, sources.code_digest())
+    inputs = {name: readers.find(name, source, base, job.rows_per_part) for name, source in job.sources.items()}
+    lineage = identity.lineage(job, inputs, code_digest())
     digest = dataset_digest(job.dataset, lineage)
     if known := vault.open().known_dataset(job.dataset, digest):
         on_progress(Progress("ingest", f"{known} is there already"))
         return Ingested.found(known)
-    sides = tuple(join.side(sources.read_all(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
+    sides = tuple(join.side(readers.whole(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
     draft = vault.open().draft_dataset(job.dataset, digest)
     try:
         with closing(run(work_of(job, inputs, sides, Sealed(draft)))) as lines:
             reports = list(_told(lines, draft, identity.blocks(job, inputs), on_progress, on_usage))
-        _unchanged(inputs)
+        for name, source in job.sources.items():
+            readers.unchanged(inputs[name], source)
         version = commit(draft, job, lineage, reports)
     except BaseException:
         vault.open().discard(draft)
@@ -59,7 +61,7 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
     return Ingested.found(version, tuple(_usage(draft, found) for found in reports), reused=False)
 
 
-def work_of(job: IngestJob, inputs: dict[str, Input], sides: tuple[pa.Table, ...], sink: Sealed) -> Work:
+def work_of(job: IngestJob, inputs: dict[str, Found], sides: tuple[pa.Table, ...], sink: Sealed) -> Work:
     cpus = ray.cluster_resources().get("CPU", CPUS)
     blocks = identity.blocks(job, inputs)
     slices, most = identity.slices(blocks, cpus), identity.cpus_at_most(blocks, cpus)
@@ -125,13 +127,6 @@ def _told(lines: Iterator[str], draft: Draft, expected: int, on_progress: OnProg
 
 def _usage(draft: Draft, found: BlockReport) -> tuple[str, Usage]:
     return f"ingest/{draft.id}/{found.block}", found.usage
-
-
-def _unchanged(inputs: dict[str, Input]) -> None:
-    """A file that changed while it was read would make rows no digest stands for."""
-    for found in inputs.values():
-        if sources.digest(found.uri) != found.digest:
-            raise WorkError(f"{found.where} changed while it was read", hint="run the ingest again when nobody writes to it")
 
 
 def commit(draft: Draft, job: IngestJob, lineage: Lineage, reports: list[BlockReport]) -> DatasetVersion:

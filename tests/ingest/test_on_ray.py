@@ -22,12 +22,13 @@ import ray
 from mlray.errors import SpecError, WorkError
 from mlray.files import load
 from mlray.home import Home
-from mlray.ingest import join, on_ray, report, sources
+from mlray.ingest import join, on_ray, report
 from mlray.ingest.mill import Sealed
 from mlray.ingest.on_ray import ingest
 from mlray.ingest.report import Ingested
 from mlray.ingest.spec import IngestJob
 from mlray.progress import Progress
+from mlray.sources import readers
 from mlray.vault.store import VaultAddress
 from mlray.vault.version import Part
 from tests.clusters import running_cluster, variant
@@ -173,8 +174,8 @@ name: mini
 policy: none.yaml
 dataset: mini
 sources:
-  rows: {uri: rows.csv, columns: {at: timestamp, who: text, delay: int}}
-  people: {uri: people.csv, columns: {who: text, age: int}}
+  rows: {uri: rows.csv, format: csv, columns: {at: timestamp, who: text, delay: int}}
+  people: {uri: people.csv, format: csv, columns: {who: text, age: int}}
 main: rows
 joins: [{source: people, on: [who], take: [age]}]
 checks: [{rule: not_null, column: delay, reason: no delay}]
@@ -311,8 +312,8 @@ class Dying:
 def test_a_lost_worker_is_replaced_and_no_row_is_lost_or_doubled(mini: Path):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     job, vault = load(mini / "job.yaml", IngestJob), address(mini / "home").open()
-    inputs = {name: sources.find(name, source, mini) for name, source in job.sources.items()}
-    sides = tuple(join.side(sources.read_all(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
+    inputs = {name: readers.find(name, source, mini, job.rows_per_part) for name, source in job.sources.items()}
+    sides = tuple(join.side(readers.whole(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
     draft = vault.draft_dataset("mini", "a" * 64)
     work = on_ray.work_of(job, inputs, sides, Sealed(draft))
     work = replace(work, sink=Dying(Sealed(draft), str(mini / "died")))
@@ -330,7 +331,7 @@ def test_a_lost_worker_is_replaced_and_no_row_is_lost_or_doubled(mini: Path):
 def test_a_task_is_sent_no_key_and_no_row(mini: Path, vault: VaultAddress):
     draft = vault.open().draft_dataset("mini", "b" * 64)
     job = load(FLIGHTS, IngestJob)
-    inputs = {name: sources.find(name, source, FLIGHTS.parent) for name, source in job.sources.items()}
+    inputs = {name: readers.find(name, source, FLIGHTS.parent, job.rows_per_part) for name, source in job.sources.items()}
     sent = pickle.dumps(on_ray.work_of(job, inputs, (pa.table({"tailnum": ["N14228"]}),), Sealed(draft)))
-    key = vault.open().keyring.unwrap(draft.key, f"dataset mini@{'b' * 64}")
+    key = vault.open().keyring.unwrap(draft.keys["data"], f"dataset mini@{'b' * 64}#data")
     assert b"N14228" not in sent and key.secret() not in sent and len(sent) < 20_000

