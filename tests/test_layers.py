@@ -20,7 +20,8 @@ APART = {"ingest", "tune", "serve", "watch"}
 EDGE_NAMES = {"on_ray", "store", "__main__"}
 EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "launch.shim.sitecustomize"}
 for folder, names in {
-    "vault": "kms blobs shelf pointers witness broom",
+    "access": "audit_store",
+    "vault": "kms aws transit subject_states secrets blobs shelf pointers witness broom",
     "ledger": "rows",
     "sources": "readers places texts csv",
     "ingest": "code mill",
@@ -29,7 +30,7 @@ for folder, names in {
     "watch": "notify metrics",
     "govern": "loop till cluster",
     "launch": "local machine processes keeper launcher connection dashboard spill",
-    "jobs": "read run demo desk endpoints overview purse",
+    "jobs": "keeping read run demo desk endpoints overview purse",
 }.items():
     EDGES |= {f"{folder}.{name}" for name in names.split()}
 # What reaches the world: packages, and functions of packages that are otherwise fine.
