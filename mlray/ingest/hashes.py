@@ -1,7 +1,6 @@
-"""Rows to numbers: 64 bits for the values of some columns, alike in every process. Never written to the vault.
+"""Rows to numbers within one run: 64 bits for the values of some columns, alike in every process of the run, and kept nowhere.
 
-Polars' own hash: 30 ns for a row of two columns. Its seed is all that is secret about it, so it serves to find rows that are
-alike, and not to hide them.
+Polars' own hash, 30 ns for a row of two columns: twenty times as fast as the one that has to stay the same between releases.
 """
 
 from __future__ import annotations
@@ -10,11 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
+Prints = NDArray[np.uint64]
 
 
-def hashed(table: pa.Table, columns: Sequence[str], seed: int) -> Hashes:
+def fingerprints(table: pa.Table, columns: Sequence[str], seed: int) -> Prints:
     """One number a row, from the values of the columns in this order."""
     import polars as pl
 

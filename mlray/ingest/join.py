@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mlray.errors import WorkError
 from mlray.ingest.blend import AsOf, Join
-from mlray.ingest.hashes import hashed
+from mlray.ingest.hashes import fingerprints
 
 HASH, MOMENT, ROW, THERE, SEED = "_hash", "_moment", "_row", "_there", b"mlray.seed"
 SEEDS = 64  # two keys of a billion share a hash with a chance of 3 %, so the next seed all but always does
@@ -60,7 +60,7 @@ def _ready(rows: pa.Table, join: Join) -> pa.Table:
     if join.as_of:
         return rows.append_column(MOMENT, rows[join.as_of.there].cast(pa.int64())).sort_by(MOMENT).combine_chunks()
     for seed in range(SEEDS):
-        found = hashed(rows, list(join.keys), seed)
+        found = fingerprints(rows, list(join.keys), seed)
         order = np.argsort(found)
         if not (np.diff(found[order]) == 0).any():
             sorted_rows = rows.take(pa.array(order)).append_column(HASH, pa.array(found[order], pa.uint64()))
@@ -73,7 +73,7 @@ def _equal(table: pa.Table, other: pa.Table, join: Join) -> pa.Array:
     if not other.num_rows:
         return pa.nulls(table.num_rows, pa.int64())
     there, seed = other[HASH].to_numpy(), int((other.schema.metadata or {})[SEED])
-    place = np.searchsorted(there, hashed(table, list(join.keys.values()), seed)).clip(max=len(there) - 1)
+    place = np.searchsorted(there, fingerprints(table, list(join.keys.values()), seed)).clip(max=len(there) - 1)
     found = pa.array(place)
     same = (pc.equal(table[here], other[name].take(found)) for name, here in join.keys.items())
     return pc.if_else(pc.fill_null(functools.reduce(pc.and_, same), False), found, None)
