@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -128,15 +128,16 @@ class Vault:
         sealed = sealing.seal_bytes(self._opened(draft)["data"], data, place(draft.kind, draft.name, file))
         self._blobs.write(path(draft.kind, draft.name, file), sealed)
 
-    def receipts(self, draft: Draft) -> dict[str, bytes]:
-        """What was noted, by work. A receipt whose run died while it wrote is not there."""
+    def receipts(self, draft: Draft, works: Collection[str] | None = None) -> dict[str, bytes]:
+        """What was noted, by work; or what was noted of these. A receipt whose run died while it wrote is not there."""
         top = f"{draft.digest}/done"
-        found = {file: self._blobs.read(path(draft.kind, draft.name, f"{top}/{file}")) for file in self._receipt_files(draft)}
-        key = self._opened(draft)["data"]
+        files = (file for file in self._receipt_files(draft) if works is None or file.removesuffix(".sealed") in works)
+        found = {file: self._blobs.read(path(draft.kind, draft.name, f"{top}/{file}")) for file in files}
+        key = self._opened(draft)["data"] if found else None
         return {
             file.removesuffix(".sealed"): sealing.open_bytes(key, sealed, place(draft.kind, draft.name, f"{top}/{file}"))
             for file, sealed in found.items()
-            if sealed is not None
+            if sealed is not None and key
         }
 
     def commit_dataset(
