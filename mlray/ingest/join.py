@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mlray.errors import WorkError
 from mlray.ingest.blend import AsOf, Join
-from mlray.ingest.hashes import fingerprints
+from mlray.ingest.fingerprint import fingerprints
 
 HASH, MOMENT, ROW, THERE, SEED = "_hash", "_moment", "_row", "_there", b"mlray.seed"
 SEEDS = 64  # two keys of a billion share a hash with a chance of 3 %, so the next seed all but always does

@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 import ray
 
 from mlray.errors import MlrayError
-from mlray.ingest import report
+from mlray.ingest import protect, report
 from mlray.ingest.refine import REJECTED, Refined, refine
 from mlray.ingest.report import BlockReport
-from mlray.ingest.spec import IngestJob, Protection
+from mlray.ingest.spec import IngestJob
+from mlray.ingest.splits import TimeSplit
 from mlray.ledger.entry import Usage
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL, Capacity
 from mlray.sources import readers
@@ -55,9 +56,9 @@ class Work:
 
     def keys(self) -> dict[str, DataKey]:
         """Pseudonym keys by column: the same value has the same pseudonym in every version of the dataset."""
-        columns = [column for column, how in self.job.protect.items() if how is Protection.PSEUDONYMISE]
-        keyring = self.vault.open().keyring if columns else None
-        return {column: keyring.pseudonym_key(f"{self.job.dataset}/{column}") for column in columns} if keyring else {}
+        wanted = protect.scopes(self.job)
+        keyring = self.vault.open().keyring if wanted else None
+        return {name: keyring.pseudonym_key(scope) for name, scope in wanted.items()} if keyring else {}
 
 
 def mill(batch: pa.Table, work: Work) -> Iterator[pa.Table]:
@@ -83,13 +84,14 @@ def grind(number: int, work: Work, sides: tuple[pa.Table, ...], keys: dict[str, 
 
 def _report(job: IngestJob, block: int, rows: int, refined: Refined, parts: tuple[Part, ...], usage: Usage) -> BlockReport:
     kept = {split: piece for split, piece in refined.pieces.items() if split != REJECTED}
-    periods = {split: (min_max["min"].isoformat(), min_max["max"].isoformat()) for split, min_max in _extents(kept, job.split.column)}
+    periods = {split: (min_max["min"].isoformat(), min_max["max"].isoformat()) for split, min_max in _extents(kept, job)}
     positives = {split: pc.sum(piece[job.label.name]).as_py() or 0 for split, piece in kept.items()} if job.label else {}
     return BlockReport(block, rows, parts, refined.rejected, refined.warned, periods, positives, usage)
 
 
-def _extents(pieces: dict[str, pa.Table], column: str) -> Iterator[tuple[str, Any]]:
-    return ((split, pc.min_max(piece[column]).as_py()) for split, piece in pieces.items())
+def _extents(pieces: dict[str, pa.Table], job: IngestJob) -> Iterator[tuple[str, Any]]:
+    if isinstance(job.split, TimeSplit):
+        yield from ((split, pc.min_max(piece[job.split.column]).as_py()) for split, piece in pieces.items())
 
 
 def _node() -> Usage:

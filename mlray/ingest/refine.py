@@ -8,46 +8,67 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlray.ingest.checks import REASON, Counts, check, counts
+from mlray.errors import SpecError
+from mlray.ingest import personal, split
+from mlray.ingest.checks import REASON, Checked, Counts, check
 from mlray.ingest.join import add
-from mlray.ingest.parse import ARROW, LINE
-from mlray.ingest.protect import protect
-from mlray.ingest.spec import IngestJob, Label, NotNull, OnFail, Protection
-from mlray.ingest.split import split
+from mlray.ingest.protect import protect, type_of
+from mlray.ingest.protection import Drop
+from mlray.ingest.rules import by_row
+from mlray.ingest.spec import IngestJob, Label
+from mlray.ingest.splits import REJECTED as REJECTED
+from mlray.ingest.splits import key_of
+from mlray.sources.typed import LINE
 from mlray.vault.keyring import DataKey
-
-REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """Tables by split (`rejected` is one of them; empty ones are left out), and what was counted."""
+    """Tables by split (`rejected` is one of them; empty ones are left out), and what was counted.
+
+    `subjects` says for each row of each table whose data it is, as the source has it; empty without a declared subject.
+    """
 
     pieces: dict[str, pa.Table]
     rejected: Counts
     warned: Counts
+    subjects: dict[str, pa.ChunkedArray]
 
 
 def refine(rows: pa.Table, job: IngestJob, sides: tuple[pa.Table, ...], keys: Mapping[str, DataKey]) -> Refined:
-    """`sides` are the joined sources made ready, in the order of the joins; `keys` those of pseudonymised columns.
+    """`sides` are the joined sources made ready, in the order of the joins; `keys` those that `protect.scopes` names.
 
-    Raises WorkError when a check refuses.
+    Raises WorkError when a check refuses, SpecError when values look personal and nobody said what they are.
     """
     for join, other in zip(job.joins, sides, strict=True):
         rows = add(rows, other, join)
-    timed = NotNull(rule="not_null", column=job.split.column, reason=f"no {job.split.column}", on_fail=OnFail.REJECT)
-    checked = check(rows, (*job.checks, timed))
-    pieces = {name: _finish(piece, job, keys) for name, piece in split(checked.kept, job.split).items()}
-    pieces[REJECTED] = _finish(checked.rejected, job, keys)
-    return Refined({name: piece for name, piece in pieces.items() if piece.num_rows}, counts(checked.rejected), checked.warned)
+    suspected = _suspected(rows, job)
+    rows = label(rows, job.label) if job.label else rows
+    checked = _checked(rows, job)
+    names = (*split.names(job.split), REJECTED)
+    kept = checked.reason.is_null().to_numpy(zero_copy_only=False)
+    places = np.where(kept, split.places(rows, job.split), len(names) - 1)
+    sealed = protect(rows, job.protection, keys).append_column(REASON, checked.reason)
+    pieces = {name: _at(sealed, places, number) for number, name in enumerate(names) if (places == number).any()}
+    wanted = {name: rejected_schema(job) if name == REJECTED else schema(job) for name in pieces}
+    subjects = rows.select([job.subject]) if job.subject else None
+    return Refined(
+        {name: piece.select(wanted[name].names).cast(wanted[name]) for name, piece in pieces.items()},
+        checked.rejected,
+        checked.warned | suspected,
+        {name: _at(subjects, places, names.index(name))[0] for name in pieces} if subjects else {},
+    )
 
 
 def schema(job: IngestJob) -> pa.Schema:
     """The columns of a sealed split, in order. Rejected rows have `_line` and `_reason` besides."""
-    fields = [(name, _kind(job, name)) for name in job.columns if _kept(job, name)]
+    protected = job.protection
+    kept = [name for name in job.columns if name not in job.outcome and not isinstance(protected.get(name), Drop)]
+    fields = [(name, type_of(job.columns[name], protected.get(name))) for name in kept]
     return pa.schema([*fields, (job.label.name, pa.int8())] if job.label else fields)
 
 
@@ -60,15 +81,26 @@ def label(table: pa.Table, rule: Label) -> pa.Table:
     return table.append_column(rule.name, pc.greater(table[rule.column], rule.above).cast(pa.int8()))
 
 
-def _finish(table: pa.Table, job: IngestJob, keys: Mapping[str, DataKey]) -> pa.Table:
-    table = label(table, job.label) if job.label else table
-    wanted = rejected_schema(job) if REASON in table.column_names else schema(job)
-    return protect(table, job.protect, keys).select(wanted.names).cast(wanted)
+def _checked(rows: pa.Table, job: IngestJob) -> Checked:
+    """By the job's rules, and then a row that belongs to no split is rejected as well."""
+    checked = check(rows, by_row(job.checks))
+    lost = pc.and_(pa.array(split.homeless(rows, job.split)), checked.reason.is_null())
+    return Checked(pc.if_else(lost, f"no {', '.join(key_of(job.split))}", checked.reason), checked.warned)
 
 
-def _kept(job: IngestJob, name: str) -> bool:
-    return name not in job.outcome and job.protect.get(name) is not Protection.DROP
+def _suspected(rows: pa.Table, job: IngestJob) -> Counts:
+    """Columns that look personal, with the rows of this block, where that is only a warning."""
+    if job.looks_personal == "ignore":
+        return {}
+    named = {column: "named so" for column in job.unclear if personal.by_name(column, job.columns[column])}
+    found = named | personal.suspects(rows, [column for column in job.unclear if job.columns[column] == "text"])
+    if found and job.looks_personal == "refuse":
+        said = ", ".join(f"{column} ({what})" for column, what in sorted(found.items()))
+        raise SpecError(personal.complaint([said]), hint=personal.HINT % min(found))
+    return {f"{column} looks personal ({what})": rows.num_rows for column, what in found.items()}
 
 
-def _kind(job: IngestJob, name: str) -> pa.DataType:
-    return pa.string() if name in job.protect else ARROW[job.columns[name]]
+def _at(table: pa.Table, places: split.Places, number: int) -> pa.Table:
+    """The rows of one place. A table that lies there whole is not copied."""
+    here = places == number
+    return table if here.all() else table.filter(pa.array(here))

@@ -2,76 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
-from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
+from mlray.ingest import personal, protection, rules, splits
 from mlray.ingest.blend import Duplicates, Join, Late
+from mlray.ingest.protection import Class, Protect, Protection
+from mlray.ingest.rules import Check
+from mlray.ingest.splits import Leakage, Split, TimeSplit
 from mlray.policy.job import NAME, JobSpec
+from mlray.sources.spec import ColumnType, Source
 from mlray.spec import Spec
 from mlray.units import Memory
-
-ColumnType = Literal["int", "float", "text", "timestamp", "bool"]
-
-
-class Source(Spec):
-    """One table to read: where it is, and its columns with their types. Columns not named are not read."""
-
-    uri: str = Field(description="file path, file:// or object-store URI, or package://NAME/path in an installed package.")
-    format: Literal["csv"] = Field("csv", description="Format of the file; .gz and .zip are unpacked.")
-    nulls: tuple[str, ...] = Field(("",), description="Texts that mean a missing value.")
-    columns: dict[str, ColumnType] = Field(min_length=1, description="Columns wanted, with their types.")
-
-
-class OnFail(StrEnum):
-    """What a failed check does: keep the row aside, stop the whole ingest, or only count."""
-
-    REJECT = "reject"
-    REFUSE = "refuse"
-    WARN = "warn"
-
-
-class NotNull(Spec):
-    """The column has a value."""
-
-    rule: Literal["not_null"] = Field(description="Always `not_null`.")
-    column: str = Field(description="The column.")
-    reason: str = Field(description="What a failing row is called in the report.")
-    on_fail: OnFail = Field(OnFail.REJECT, description="What happens to it.")
-
-
-class Between(Spec):
-    """The column's value, where present, lies in a closed range."""
-
-    rule: Literal["between"] = Field(description="Always `between`.")
-    column: str = Field(description="The column.")
-    low: float = Field(description="Smallest value allowed.")
-    high: float = Field(description="Largest value allowed.")
-    reason: str = Field(description="What a failing row is called in the report.")
-    on_fail: OnFail = Field(OnFail.REJECT, description="What happens to it.")
-
-
-class OneOf(Spec):
-    """The column's value, where present, is one of a set."""
-
-    rule: Literal["one_of"] = Field(description="Always `one_of`.")
-    column: str = Field(description="The column.")
-    values: tuple[str, ...] = Field(min_length=1, description="The values allowed.")
-    reason: str = Field(description="What a failing row is called in the report.")
-    on_fail: OnFail = Field(OnFail.REJECT, description="What happens to it.")
-
-
-Check = Annotated[NotNull | Between | OneOf, Field(discriminator="rule")]
-
-
-class Protection(StrEnum):
-    """What happens to a sensitive column before it is sealed."""
-
-    PSEUDONYMISE = "pseudonymise"
-    MASK = "mask"
-    DROP = "drop"
 
 
 class Label(Spec):
@@ -80,21 +23,6 @@ class Label(Spec):
     name: str = Field(description="Name of the new column: 1 above the bound, else 0.")
     column: str = Field(description="The numeric column it is made from.")
     above: float = Field(description="The bound.")
-
-
-class TimeSplit(Spec):
-    """Train before, validation between, test from: by time, so that nothing later teaches anything earlier."""
-
-    by: Literal["time"] = Field(description="Always `time`.")
-    column: str = Field(description="The timestamp column.")
-    validation_from: date = Field(description="First day (UTC) of the validation period.")
-    test_from: date = Field(description="First day (UTC) of the test period.")
-
-    @model_validator(mode="after")
-    def _order(self) -> TimeSplit:
-        if self.validation_from >= self.test_from:
-            raise ValueError(f"validation_from ({self.validation_from}) must be before test_from ({self.test_from})")
-        return self
 
 
 class IngestJob(JobSpec):
@@ -109,13 +37,20 @@ class IngestJob(JobSpec):
     joins: tuple[Join, ...] = Field((), description="What is added to each row, in order.")
     duplicates: Duplicates | None = Field(None, description="What happens to rows of the main sources that repeat a key.")
     late: Late | None = Field(None, description="What happens to rows older than what the version before had seen.")
-    checks: tuple[Check, ...] = Field((), description="Rules on each row of the main source and what it was joined to, in order.")
+    checks: tuple[Check, ...] = Field((), description="Rules on each row and on the whole version, in order.")
     label: Label | None = Field(None, description="What is to be predicted.")
     outcome: tuple[str, ...] = Field(
         (), description="Columns known only after the fact: checks and label may use them; they are never sealed."
     )
-    protect: dict[str, Protection] = Field({}, description="Sensitive columns, and what happens to them.")
-    split: TimeSplit = Field(description="How rows are divided into train, validation and test.")
+    classes: dict[str, Class] = Field({}, description="What columns are: public, internal, personal (encrypted) or secret (encrypted).")
+    looks_personal: Literal["refuse", "warn", "ignore"] = Field(
+        "refuse", description="What happens when a column that is neither classified nor protected looks as if it told about people."
+    )
+    subject: str | None = Field(None, description="Column that says whose data a row is, for `mlray data erase`.")
+    protect: dict[str, Protect] = Field({}, description="What happens to a column, where its class does not say it.")
+    split: Split = Field(description="How rows are divided into splits.")
+    leakage: Leakage | None = Field(None, description="What must not be on both sides of the split, nor give the label away.")
+    report: Literal["full", "none"] = Field("full", description="Whether statistics of the sealed columns are kept with the version.")
     rows_per_part: int = Field(65536, ge=1024, description="Rows of the main source read, refined and sealed as one block.")
     compression: Literal["zstd", "lz4", "snappy", "none"] = Field("zstd", description="How the columns of sealed parts are packed.")
     broadcast_most: Memory = Field(
@@ -130,25 +65,46 @@ class IngestJob(JobSpec):
     @property
     def columns(self) -> dict[str, ColumnType]:
         """Every column a row has after the joins, with its type, in order."""
-        found = dict(self.sources[self.mains[0]].columns)
+        found = dict(self.sources[self.mains[0]].types)
         for join in self.joins:
-            found |= {here: self.sources[join.source].columns[there] for there, here in join.taken.items()}
+            found |= {here: self.sources[join.source].types[there] for there, here in join.taken.items()}
         return found
+
+    @property
+    def protection(self) -> dict[str, Protection]:
+        """What happens to each sealed column that is not sealed as it is."""
+        wanted = protection.resolve(self.classes, self.protect)
+        return {column: how for column, how in wanted.items() if column not in self.outcome}
+
+    @property
+    def unclear(self) -> tuple[str, ...]:
+        """Sealed columns that nobody classified or protected."""
+        known = {*self.outcome, *self.classes, *self.protect}
+        return tuple(column for column in self.columns if column not in known)
+
+    @property
+    def sealed(self) -> dict[str, str]:
+        """The type of each column of a sealed split as it was before protection, with the label."""
+        protected = self.protection
+        kept: dict[str, str] = {
+            c: kind for c, kind in self.columns.items() if c not in self.outcome and not isinstance(protected.get(c), protection.Drop)
+        }
+        return kept | ({self.label.name: "bool"} if self.label else {})
 
     @model_validator(mode="after")
     def _sources_are_there(self) -> IngestJob:
         if missing := [name for name in self.mains if name not in self.sources]:
             raise ValueError(f"main {', '.join(missing)!r} is none of the sources {', '.join(self.sources)}")
-        known = dict(self.sources[self.mains[0]].columns)
+        known = dict(self.sources[self.mains[0]].types)
         for name in self.mains[1:]:
-            if dict(self.sources[name].columns) != known:
+            if dict(self.sources[name].types) != known:
                 raise ValueError(f"main: {name} and {self.mains[0]} are put together, so they must declare the same columns and types")
         if len(set(self.mains)) < len(self.mains):
             raise ValueError(f"main: {', '.join(self.mains)}: a source is named twice")
         for join in self.joins:
             if join.source not in self.sources or join.source in self.mains:
                 raise ValueError(f"joins: {join.source!r} is no other source; sources are {', '.join(self.sources)}")
-            there = dict(self.sources[join.source].columns)
+            there = dict(self.sources[join.source].types)
             _refuse([c for c in (*join.whole_key, *join.taken) if c not in there], f"joins: {join.source} does not declare")
             _refuse([c for c in join.whole_key.values() if c not in known], f"joins: {join.source} is joined before there is")
             _refuse([c for c in join.taken.values() if c in known], f"joins: {join.source} would overwrite")
@@ -162,7 +118,7 @@ class IngestJob(JobSpec):
 
     @model_validator(mode="after")
     def _blend_fits(self) -> IngestJob:
-        own = dict(self.sources[self.mains[0]].columns)
+        own = dict(self.sources[self.mains[0]].types)
         if self.duplicates:
             _refuse([c for c in self.duplicates.key if c not in own], "duplicates: the main source does not declare")
         if self.late and own.get(self.late.column) != "timestamp":
@@ -172,8 +128,11 @@ class IngestJob(JobSpec):
     @model_validator(mode="after")
     def _columns_are_there(self) -> IngestJob:
         known = self.columns
-        used = [c.column for c in self.checks] + [*self.outcome, *self.protect, self.split.column]
+        used = [column for check in self.checks for column in check.uses] + [*self.outcome, *self.protect, *self.classes]
         used += [self.label.column] if self.label else []
+        used += [self.subject] if self.subject else []
+        used += [*self.leakage.key, *self.leakage.features] if self.leakage else []
+        used += [column for column in self.split.uses if not (self.label and column == self.label.name)]
         missing = sorted({c for c in used if c not in known})
         if missing:
             raise ValueError(f"no source brings the column {', '.join(missing)}; there are {', '.join(sorted(known))}")
@@ -181,17 +140,40 @@ class IngestJob(JobSpec):
         return self
 
     @model_validator(mode="after")
-    def _columns_fit(self) -> IngestJob:
-        known, numbers = self.columns, {"int", "float"}
-        if known[self.split.column] != "timestamp":
-            raise ValueError(f"split.column {self.split.column!r} is {known[self.split.column]}, not timestamp")
-        if self.split.column in (*self.outcome, *self.protect):
-            raise ValueError(f"split.column {self.split.column!r} is an outcome or protected, so it would not be kept as it is")
-        if self.label and (known[self.label.column] not in numbers or self.label.name in known):
+    def _checks_fit(self) -> IngestJob:
+        known = self.columns
+        if self.label and (known[self.label.column] not in rules.NUMBERS or self.label.name in known):
             raise ValueError(f"label: {self.label.name!r} must be a new name, and {self.label.column!r} a number")
-        _refuse([c.column for c in self.checks if isinstance(c, Between) and known[c.column] not in numbers], "checks: not a number:")
-        _refuse([c.column for c in self.checks if isinstance(c, OneOf) and known[c.column] != "text"], "checks: not text:")
+        for why in filter(None, (rules.misfit(check, known) for check in self.checks)):
+            raise ValueError(f"checks: {why}")
+        drifting = [check.column for check in self.checks if isinstance(check, rules.Drift)]
+        _refuse([c for c in drifting if c not in self.sealed or c in self.protection], "checks: drift needs a column sealed as it is, not")
+        if drifting and self.report == "none":
+            raise ValueError("checks: drift compares reports of versions, so report must be full")
+        return self
+
+    @model_validator(mode="after")
+    def _protection_fits(self) -> IngestJob:
+        known, protected = self.columns, self.protection
         _refuse([c for c in self.protect if c in self.outcome], "outcome columns are never sealed, so need no protection:")
+        for why in filter(None, (protection.misfit(column, how, known[column]) for column, how in protected.items())):
+            raise ValueError(why)
+        hidden = (protection.Encrypt, protection.Pseudonymise, protection.Drop)
+        if self.subject and self.subject not in self.outcome and not isinstance(protected.get(self.subject), hidden):
+            raise ValueError(f"subject {self.subject!r} names people, so it must be encrypted, pseudonymised or dropped under protect")
+        if self.looks_personal == "refuse" and (found := [c for c in self.unclear if personal.by_name(c, known[c])]):
+            raise ValueError(f"{personal.complaint(found)}; {personal.HINT % found[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _split_fits(self) -> IngestJob:
+        kinds = dict(self.columns) | ({self.label.name: "bool"} if self.label else {})
+        if why := splits.misfit(self.split, kinds):
+            raise ValueError(why)
+        if isinstance(self.split, TimeSplit) and self.split.column in (*self.outcome, *self.protection):
+            raise ValueError(f"split.column {self.split.column!r} is an outcome or protected, so it would not be kept as it is")
+        if self.leakage and self.split.by == "none" and (self.leakage.key or self.leakage.near):
+            raise ValueError("leakage: with split none there is only one side")
         return self
 
 
