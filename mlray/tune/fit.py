@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import xgboost as xgb
 
+from mlray.features.imbalance import balance
+from mlray.features.spec import Imbalance
 from mlray.features.transform import Transform
 
 ALWAYS: dict[str, str | int] = {"objective": "binary:logistic", "eval_metric": "auc", "tree_method": "hist", "verbosity": 0}
@@ -68,10 +70,21 @@ def _segment(data: Data, learner: dict[str, str | int | float], start: bytes, at
 
 def matrix(transform: Transform, rows: pa.Table, label: str, threads: int) -> xgb.DMatrix:
     """Rows as XGBoost reads them. Raises ValueError unless every label is 0 or 1."""
+    return xgb.DMatrix(transform.apply(rows), labels_of(rows, label), nthread=threads)
+
+
+def balanced(transform: Transform, rows: pa.Table, label: str, threads: int, imbalance: Imbalance, seed: int) -> xgb.DMatrix:
+    """Training rows as XGBoost reads them, made up for a rare label. Raises ValueError when they cannot be."""
+    made = balance(transform.apply(rows), labels_of(rows, label), imbalance, transform.categories, seed)
+    return xgb.DMatrix(made.rows, made.labels, weight=made.weights, nthread=threads)
+
+
+def labels_of(rows: pa.Table, label: str) -> np.ndarray:
+    """Raises ValueError unless every label is 0 or 1."""
     labels = np.asarray(rows[label].cast(pa.float32()).to_numpy())
     if not np.isin(labels, (0.0, 1.0)).all():
         raise ValueError(f"label {label!r} must be 0 or 1 in every row")
-    return xgb.DMatrix(transform.apply(rows), labels, nthread=threads)
+    return labels
 
 
 def keep(booster: bytes, rounds: int) -> xgb.Booster:

@@ -53,6 +53,8 @@ def assess(
         "dataset_digest": dataset.digest,
         "label": label,
         "features": list(transform.names),
+        "imbalance": search.job.imbalance.model_dump(mode="json") if search.job.imbalance else None,
+        "splits": search.job.splits.model_dump(mode="json"),
         "job": search.job.name,
         "run": search.cause.run,
         "trial": trial.id,

@@ -17,18 +17,20 @@ from ray import tune as ray_tune
 
 from mlray.clock import Clock, SystemClock
 from mlray.errors import RefusedError, SpecError, WorkError
+from mlray.features.imbalance import check
 from mlray.features.transform import Transform
 from mlray.ledger.entry import Cause, Charge
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL
 from mlray.progress import OnProgress, silent
 from mlray.tune.desk import INTERRUPTED, Desk
+from mlray.tune.fit import labels_of
 from mlray.tune.hooks import Judge, Losses, Proposer, Watch
 from mlray.tune.model import assess
 from mlray.tune.resume import best_kept, context
 from mlray.tune.search import Search
 from mlray.tune.spec import TuneJob
 from mlray.tune.trial import Place, Trial
-from mlray.tune.worker import Work, search_context, work
+from mlray.tune.worker import Work, rows_of, search_context, work
 from mlray.units import Money, Price
 from mlray.vault.keyring import DataKey
 from mlray.vault.sealing import open_bytes
@@ -86,8 +88,11 @@ def tune(
         vault,
         dataset.name,
         dataset.digest,
+        job.splits,
         job.label,
         transform.to_json(),
+        job.imbalance,
+        job.seed,
         wrapped,
         params,
         job.trials.report_every,
@@ -167,11 +172,17 @@ class Places:
 
 
 def _transform(job: TuneJob, vault: Vault, dataset: DatasetVersion) -> Transform:
+    """Fitted on what is trained on; what every trial would meet is told before the first begins."""
     there = [name for name, _ in dataset.manifest.schema]
     if missing := [name for name in (*job.features.columns, job.label) if name not in there]:
         raise SpecError(f"{job.name}: {dataset} has no column {', '.join(missing)}", hint=f"it has {', '.join(there)}")
     try:
-        return Transform.fit(vault.read(dataset, "train", list(job.features.columns)), job.features)
+        rows = rows_of(vault, dataset, job.splits.train, [*job.features.columns, job.label])
+        labels = labels_of(rows, job.label)
+        transform = Transform.fit(rows, job.features, labels, job.seed)
+        if job.imbalance:
+            check(labels, job.imbalance, transform.categories)
+        return transform
     except ValueError as wrong:
         raise SpecError(f"{job.name}: {wrong}") from wrong
 
@@ -191,8 +202,9 @@ def _finished(search: Search, folder: Path, key: DataKey, vault: Vault, dataset:
         return Searched(None, search.trials, search.spent, search.overspend, None, nothing, nothing, ended)
     sealed = files[kept.trial.id][kept.there.file].read_bytes()
     booster = open_bytes(key, sealed, context(search.cause.run, kept.trial.id, kept.there.round))
-    columns = [*search.job.features.columns, search.job.label]
-    rows = {split: vault.read(dataset, split, columns) for split in ("validation", "test")}
+    columns = [*(column.name for column in transform.inputs), search.job.label]
+    parts = {"validation": search.job.splits.validation, "test": search.job.splits.test}
+    rows = {part: rows_of(vault, dataset, splits, columns) for part, splits in parts.items()}
     assessed = assess(search, kept.trial, kept.report, booster, transform, dataset, rows)
     model = vault.commit_model(search.job.model, assessed.files, assessed.card, ((f"dataset:{dataset.name}", dataset.digest),))
     values = assessed.metric("auc_validation"), assessed.metric("auc_test")

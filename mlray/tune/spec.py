@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mlray.features.spec import Features
+from mlray.features.spec import Features, Imbalance
 from mlray.policy.job import NAME, JobSpec
 from mlray.spec import Spec
 from mlray.units import Duration
@@ -71,6 +71,21 @@ class Trials(Spec):
     patience: int = Field(3, ge=1, description="Reports without improvement after which a trial ends.")
 
 
+class Splits(Spec):
+    """Which splits of the dataset play which part; several are read one after the other."""
+
+    train: tuple[str, ...] = Field(("train",), min_length=1, description="What is trained on, like [fold-1, fold-2].")
+    validation: tuple[str, ...] = Field(("validation",), min_length=1, description="What the search compares trials by.")
+    test: tuple[str, ...] = Field(("test",), min_length=1, description="What the best model is measured on, once.")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Splits:
+        names = (*self.train, *self.validation, *self.test)
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} is named twice: rows that are trained on measure nothing")
+        return self
+
+
 class TuneJob(JobSpec):
     """A search for the best XGBoost model of a dataset, under a budget and a deadline."""
 
@@ -80,6 +95,8 @@ class TuneJob(JobSpec):
     model: str = Field(pattern=NAME, description="Name of the model that comes out.")
     label: str = Field(description="The column to predict: 0 or 1.")
     features: Features = Field(description="What the model sees.")
+    splits: Splits = Field(Splits(), description="Which splits are trained on and measured on; folds are splits, too.")
+    imbalance: Imbalance | None = Field(None, description="How training makes up for a label that is rare.")
     space: dict[str, Parameter] = Field(min_length=1, description="XGBoost parameters to search; `rounds` is the number of trees.")
     fixed: dict[str, str | int | float] = Field({}, description="XGBoost parameters held fixed.")
     metric: Literal["auc"] = Field("auc", description="What is maximised on the validation split.")
@@ -101,6 +118,8 @@ class TuneJob(JobSpec):
         twice = sorted(self.space.keys() & self.fixed.keys())
         if twice:
             raise ValueError(f"{', '.join(twice)} is both searched and fixed: keep one")
+        if self.imbalance and self.imbalance.weights and "scale_pos_weight" in self.space.keys() | self.fixed.keys():
+            raise ValueError("imbalance.weights and scale_pos_weight both weigh label 1: keep one")
         if self.budget is None:
             raise ValueError("a search needs a budget, like budget: $0.25")
         return self

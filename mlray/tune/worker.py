@@ -6,23 +6,28 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import ray
 from ray import tune
+from xgboost import DMatrix
 from xgboost.core import XGBoostError
 
 from mlray.errors import MlrayError
+from mlray.features.spec import Imbalance
 from mlray.features.transform import Transform
 from mlray.tune import resume
-from mlray.tune.fit import Data, Fitted, fit, matrix
+from mlray.tune.fit import Data, Fitted, balanced, fit, matrix
+from mlray.tune.spec import Splits
 from mlray.vault.keyring import DataKey, WrappedKey
 from mlray.vault.sealing import open_bytes, seal_bytes
-from mlray.vault.store import VaultAddress
+from mlray.vault.store import Vault, VaultAddress
+from mlray.vault.version import DatasetVersion
 
 BEAT_S = 1.0  # a training that reports no result this long reports its seconds, so that spending is never older than this
 TRAINING_NICE = 10  # a replica on the same cores answers first
@@ -36,8 +41,11 @@ class Work:
     vault: VaultAddress
     dataset: str
     digest: str
+    splits: Splits
     label: str
     transform: str
+    imbalance: Imbalance | None
+    seed: int
     key: WrappedKey
     params: tuple[tuple[str, str | int | float], ...]
     every: int
@@ -109,14 +117,40 @@ def search_context(run: str) -> str:
 
 
 def _data(assigned: Work) -> Data:
-    return _binned(assigned.vault, assigned.dataset, assigned.digest, assigned.label, assigned.transform, assigned.threads)
+    """The same rows for every trial of a search, whatever its parameters, and after a loss."""
+    held = Held(assigned.vault, assigned.dataset, assigned.digest, assigned.splits, assigned.label, assigned.transform, assigned.threads)
+    return _binned(held, assigned.imbalance.model_dump_json(exclude_unset=True) if assigned.imbalance else "", assigned.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Which rows, and as what."""
+
+    vault: VaultAddress
+    dataset: str
+    digest: str
+    splits: Splits
+    label: str
+    transform: str
+    threads: int
 
 
 @lru_cache(maxsize=1)
-def _binned(vault: VaultAddress, dataset: str, digest: str, label: str, transform: str, threads: int) -> Data:
-    """Opened and binned once in a worker's life; the next trial on the same worker starts at once."""
-    opened, applied = vault.open(), Transform.from_json(transform)
-    version = opened.find_dataset(dataset, digest)
-    columns = [*(column.name for column in applied.inputs), label]
-    train, validation = (matrix(applied, opened.read(version, split, columns), label, threads) for split in ("train", "validation"))
-    return Data(train, validation)
+def _binned(held: Held, imbalance: str, seed: int) -> Data:
+    """Opened, made up for a rare label, and binned once in a worker's life; the next trial on the same worker starts at once."""
+    opened, applied = held.vault.open(), Transform.from_json(held.transform)
+    version = opened.find_dataset(held.dataset, held.digest)
+    columns = [*(column.name for column in applied.inputs), held.label]
+    train, validation = (rows_of(opened, version, splits, columns) for splits in (held.splits.train, held.splits.validation))
+    return Data(_training(applied, train, held, imbalance, seed), matrix(applied, validation, held.label, held.threads))
+
+
+def _training(applied: Transform, rows: pa.Table, held: Held, imbalance: str, seed: int) -> DMatrix:
+    if not imbalance:
+        return matrix(applied, rows, held.label, held.threads)
+    return balanced(applied, rows, held.label, held.threads, Imbalance.model_validate_json(imbalance), seed)
+
+
+def rows_of(vault: Vault, version: DatasetVersion, splits: Sequence[str], columns: Sequence[str]) -> pa.Table:
+    """The rows of several splits, one after the other."""
+    return pa.concat_tables([vault.read(version, split, columns) for split in splits])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -115,3 +117,97 @@ def test_a_feature_name_that_xgboost_refuses_is_refused_at_fitting():
 
 def test_inputs_tell_a_caller_what_to_send():
     assert Transform.fit(table(), FEATURES).inputs[2:] == (InputColumn("carrier", "category"), InputColumn("time_hour", "time"))
+
+
+FITTED = {
+    "number": ("distance", "temp", "wind", "noise"),
+    "category": ("carrier",),
+    "time": ("time_hour",),
+    "pca": {"components": 2, "of": ("distance", "temp", "wind")},
+}
+
+
+def many(count: int = 400) -> tuple[pa.Table, np.ndarray]:
+    rng = np.random.default_rng(5)
+    carrier, wind = rng.choice(["UA", "AA", "DL"], count), rng.gamma(2, 5, count)
+    label = (carrier == "UA") & (rng.random(count) < 0.8)
+    plain = table(rng.integers(100, 3000, count), rng.normal(15, 8, count), carrier, [NOON + timedelta(hours=int(i)) for i in range(count)])
+    gaps = pa.array(np.where(rng.random(count) < 0.2, np.nan, wind), from_pandas=True)
+    return plain.append_column("wind", gaps).append_column("noise", pa.array(rng.normal(0, 1, count))), label.astype(np.float32)
+
+
+def test_components_stand_behind_the_features_they_leave():
+    rows, labels = many()
+    fitted = Transform.fit(rows, Features.model_validate(FITTED), labels)
+    assert fitted.names == ("noise", "carrier", "time_hour.hour", "time_hour.weekday", "pca.1", "pca.2")
+    assert fitted.categories.tolist() == [False, True, True, True, False, False]
+    plain = Transform.fit(rows, Features(number=("noise",), category=("carrier",), time=("time_hour",)))
+    assert fitted.apply(rows)[:, :4].tobytes() == plain.apply(rows).tobytes()
+    assert np.isfinite(fitted.apply(rows)[:, 4:]).all()
+
+
+@pytest.mark.parametrize("most", [1, 3, 6])
+def test_a_fitted_transform_gives_a_request_the_bits_it_gave_in_training(most):
+    rows, labels = many()
+    fitted = Transform.fit(rows, Features.model_validate(FITTED | {"select": {"most": most}}), labels, seed=7)
+    assert len(fitted.names) == most and "carrier" in fitted.names
+    served = Transform.from_json(fitted.to_json())
+    assert served == fitted
+    sent = {column.name: rows[column.name].to_pylist() for column in served.inputs}
+    sent |= {name: [value.isoformat() for value in sent[name]] for name in sent if name == "time_hour"}
+    trained = fitted.apply(rows)
+    assert served.apply(served.table(sent)).tobytes() == trained.tobytes()
+    for place in (0, 7, 399):
+        one = {name: values[place : place + 1] for name, values in sent.items()}
+        assert served.apply(served.table(one)).tobytes() == trained[place : place + 1].tobytes()
+
+
+def test_a_column_that_nothing_selected_is_made_of_need_not_be_sent():
+    rows, labels = many()
+    fitted = Transform.fit(rows, Features.model_validate(FITTED | {"select": {"most": 1}}), labels)
+    assert fitted.inputs == (InputColumn("carrier", "category"),) and fitted.pca is None
+    assert fitted.apply(rows.select(["carrier"])).shape == (400, 1)
+
+
+def test_a_plain_transform_is_of_format_1_and_a_fitted_one_of_2():
+    rows, labels = many()
+    assert '"format": 1' in Transform.fit(table(), FEATURES).to_json()
+    assert '"format": 2' in Transform.fit(rows, Features.model_validate(FITTED), labels).to_json()
+    with pytest.raises(ValueError, match="not of format 1 or 2"):
+        Transform.from_json('{"format": 3}')
+
+
+def test_serving_a_fitted_transform_loads_no_library_that_fits():
+    rows, labels = many()
+    text = Transform.fit(rows, Features.model_validate(FITTED | {"select": {"most": 5}}), labels).to_json()
+    script = """
+import sys
+from mlray.features.transform import Transform
+served = Transform.from_json(sys.stdin.read())
+row = {column.name: ["UA" if column.kind == "category" else None] for column in served.inputs}
+served.apply(served.table(row))
+print(sorted({name.split(".")[0] for name in sys.modules} & {"sklearn", "imblearn", "scipy"}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], input=text, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"pca": {"components": 4, "of": ("distance", "temp", "wind")}}, r"components \(4\) is above the 3 columns"),
+        ({"pca": {"components": 1, "of": ("distance", "carrier")}}, "pca is made of carrier, not named under number"),
+        ({"pca": {"components": 1, "of": ("temp", "temp")}}, "temp is named twice"),
+        ({"select": {"most": 3, "by": "f_test"}}, "select by f_test cannot rank category 'carrier'"),
+    ],
+)
+def test_features_that_contradict_themselves_are_refused(change, says):
+    with pytest.raises(ValueError, match=says):
+        Features.model_validate(FITTED | change)
+
+
+def test_a_column_named_like_a_component_is_refused():
+    rows = pa.table({"pca.1": [1.0, 2.0, 3.0], "b": [1.0, 5.0, 3.0], "c": [2.0, 2.0, 9.0]})
+    features = Features.model_validate({"number": ("pca.1", "b", "c"), "pca": {"components": 1, "of": ("b", "c")}})
+    with pytest.raises(ValueError, match=r"column 'pca\.1' has the name of a component"):
+        Transform.fit(rows, features, np.array([0, 1, 0]))

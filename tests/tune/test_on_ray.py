@@ -104,10 +104,13 @@ def test_six_trials_become_one_sealed_model_and_every_second_is_charged(vault, t
 
 
 def test_the_committed_files_alone_give_the_test_auc_on_the_card(vault, tmp_path):
-    found = run(job(trials={"most": 2}), vault, Till(), tmp_path)
+    fitted = {"pca": {"components": 2, "of": ("distance", "wind")}, "select": {"most": 3}}
+    features = {"number": ("distance", "wind"), "category": ("carrier",), "time": ("when",), **fitted}
+    found = run(job(features=features, trials={"most": 2}), vault, Till(), tmp_path)
     assert found.model is not None
     files = vault.open().open_model(found.model)
     booster, transform = xgb.Booster(model_file=bytearray(files["model.json"])), Transform.from_json(files["transform.json"])
+    assert transform.names == ("carrier", "pca.1", "pca.2")
     test = rows(1000, 2)
     scores = np.asarray(booster.inplace_predict(transform.apply(test)))
     assert auc(test["late"].to_numpy(), scores) == pytest.approx(found.metric_test, abs=1e-6)
@@ -163,7 +166,8 @@ def test_after_a_killed_worker_a_trial_goes_on_from_its_checkpoint_with_the_same
 
     till = Till(then=kill)
     space = LONG | {"rounds": {"kind": "int", "low": 100, "high": 101, "start": 100}}
-    found = run(job(**SLOW | {"space": space}, trials={"most": 1, "parallel": 1}), vault, till, tmp_path)
+    made_up = {"resample": "smote", "ratio": 0.9, "weights": "balanced"}  # the worker that takes over makes the very same rows
+    found = run(job(**SLOW | {"space": space}, imbalance=made_up, trials={"most": 1, "parallel": 1}), vault, till, tmp_path)
     (trial,) = found.trials
     assert (trial.losses, trial.state, trial.reason) == (1, State.DONE, "all 100 rounds are done")
     again = [report.round for report in trial.measured][4:]
