@@ -66,14 +66,14 @@ def place(uri: str, source: FileSource, secrets: Secrets = none) -> Place:
     """Where a URI is. Raises OSError or ValueError when nobody knows such a place."""
     if uri.startswith(PACKAGE):
         return Place(uri, fs.LocalFileSystem(), _in_package(uri))
-    if source.credentials and uri.startswith("s3://"):
-        return Place(uri, *_s3(uri, source.credentials, secrets))
+    if source.credentials:
+        return Place(uri, *_with_keys(uri, source.credentials, secrets))
     if uri.startswith("file://"):
         return Place(uri, fs.LocalFileSystem(), unquote(uri.removeprefix("file://")))
     try:
         return Place(uri, *fs.FileSystem.from_uri(uri))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return Place(uri, *_fsspec(uri, source.credentials, secrets))
+        return Place(uri, *_fsspec(uri))
 
 
 def listed(uri: str, source: FileSource, secrets: Secrets = none) -> tuple[Place, ...]:
@@ -194,26 +194,24 @@ def _in_package(uri: str) -> str:
     return str(Path(next(iter(found.submodule_search_locations))) / path)
 
 
-def _s3(uri: str, credentials: Credentials, secrets: Secrets) -> tuple[fs.FileSystem, str]:
+def _with_keys(uri: str, credentials: Credentials, secrets: Secrets) -> tuple[fs.FileSystem, str]:
     parts = urlsplit(uri)
-    token = credentials.session_token
-    return fs.S3FileSystem(
-        access_key=secrets(credentials.access_key.secret),
-        secret_key=secrets(credentials.secret_key.secret),
-        session_token=secrets(token.secret) if token else None,
-        **dict(parse_qsl(parts.query)),
-    ), f"{parts.netloc}{unquote(parts.path)}"
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    access, secret = secrets(credentials.access_key.secret), secrets(credentials.secret_key.secret)
+    if parts.scheme != "s3":
+        path = f"{parts.username or parts.netloc}{unquote(parts.path)}"
+        return fs.AzureFileSystem(account_name=access, account_key=secret, **options), path
+    token = secrets(credentials.session_token.secret) if credentials.session_token else None
+    system = fs.S3FileSystem(access_key=access, secret_key=secret, session_token=token, **options)
+    return system, f"{parts.netloc}{unquote(parts.path)}"
 
 
-def _fsspec(uri: str, credentials: Credentials | None, secrets: Secrets) -> tuple[fs.FileSystem, str]:
-    """Any file system fsspec knows: GitHub, HTTP, SFTP, memory, and what packages add to it."""
+def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:
+    """Any file system fsspec knows: HTTP, SFTP, memory, and what packages add to it."""
     import fsspec
 
-    options: dict[str, Any] = {}
-    if credentials:
-        options = {"key": secrets(credentials.access_key.secret), "secret": secrets(credentials.secret_key.secret)}
     try:
-        system, path = fsspec.core.url_to_fs(uri, **options)
+        system, path = fsspec.core.url_to_fs(uri)
     except ImportError as missing:
         raise ValueError(f"needs a package that is not installed: {missing}") from missing
     return fs.PyFileSystem(fs.FSSpecHandler(system)), path
