@@ -76,6 +76,7 @@ def lines(found: Status) -> list[str]:
     heading = ("node", "type", "capacity", "zone", "state", "address", "price", "since")
     rows = [(n.id, n.type, n.capacity, n.zone, str(n.state), n.ip, str(n.price or "-"), _moment(n.since)) for n in found.nodes]
     facts = [("cluster", found.name), ("state", "up" if found.up else "down"), ("dashboard", found.dashboard)]
+    facts += [] if found.seals else [("spill", "in clear: provider: seal_spill: false")]
     return [*show.columns(facts), "", *show.columns([heading, *rows])]
 
 

@@ -72,7 +72,12 @@ def node_environment(
 
 
 def spill_config(record: Record, folder: Path) -> str:
-    """Ray's setting for spilled objects, as JSON. Ray's own class for `smart_open` refuses these parameters: see spill.py."""
+    """Ray's setting for spilled objects, as JSON. Ray's own class for `smart_open` refuses these parameters: see spill.py.
+
+    Without the seal it is Ray's own way, in clear.
+    """
+    if not record.seals:
+        return json.dumps({"type": "filesystem", "params": {"directory_path": record.spill}})
     return json.dumps({"type": "smart_open", "params": {"sealed_in": record.spill, "key_file": str(folder / "spill.key")}})
 
 

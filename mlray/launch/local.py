@@ -63,8 +63,7 @@ class LocalProvider(NodeProvider):
     def create_node(self, node_config: dict[str, Any], tags: Tags, count: int) -> None:
         head = tags[TAG_RAY_NODE_KIND] == NODE_KIND_HEAD
         if head and not self.non_terminated_nodes({}):
-            _check_ray()
-            self.store.begin()
+            self.store.begin(seals(self.provider_config, ray.__version__))
         for _ in range(count):
             self.store.prepare(self.store.change(lambda record: _with_node(record, head, tags)).nodes[-1])
 
@@ -109,11 +108,20 @@ class LocalRunner(CommandRunnerInterface):
         return "bash"
 
 
-def _check_ray() -> None:
-    """Raises ClusterError for a Ray on which nobody has seen that spilled objects are sealed."""
-    if ray.__version__ not in TESTED:
-        hint = f"install ray=={TESTED[-1]}; tests/launch/test_spill.py says whether another one can be trusted"
-        raise ClusterError(f"Ray {ray.__version__} is not known to seal what it spills", hint=hint)
+def seals(provider: Mapping[str, Any], version: str) -> bool:
+    """Whether spilled objects are sealed: `seal_spill` of the file's provider, which is true unless it says false.
+
+    Raises ClusterError for a version of Ray on which nobody has seen that they are.
+    """
+    wanted = provider.get("seal_spill", True)
+    if not isinstance(wanted, bool):
+        raise ClusterError(
+            f"provider: seal_spill: {wanted!r} is neither true nor false", hint="leave it out: spilled objects are then sealed"
+        )
+    if wanted and version not in TESTED:
+        hint = f"install ray=={TESTED[-1]}; or let it spill in clear with provider: seal_spill: false, where nothing secret is computed"
+        raise ClusterError(f"Ray {version} is not known to seal what it spills", hint=hint)
+    return wanted
 
 
 def _with_node(record: Record, head: bool, tags: Tags) -> Record:

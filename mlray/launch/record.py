@@ -57,7 +57,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One cluster. `closing` forbids new nodes while the old ones are taken down. `made`: Unix time."""
+    """One cluster. `closing` forbids new nodes while the old ones are taken down. `made`: Unix time.
+
+    `seals` says whether objects that memory cannot hold reach the disk encrypted.
+    """
 
     name: str
     subnet: str
@@ -66,6 +69,7 @@ class Record:
     made: float
     nodes: tuple[Node, ...] = ()
     closing: bool = False
+    seals: bool = True
 
     @property
     def address(self) -> str:
@@ -73,7 +77,7 @@ class Record:
 
     @property
     def spill(self) -> str:
-        """Where objects go that memory cannot hold, sealed."""
+        """Where objects go that memory cannot hold; sealed, unless the cluster's file says otherwise."""
         return f"{self.scratch}/spill"
 
     @property
@@ -112,12 +116,12 @@ def memory_of(scratch: Path) -> Path:
     return Path("/dev/shm") / f"{scratch.parent.name}-{scratch.name}"
 
 
-def new_record(name: str, place: str, scratch: Path, now: float, is_free: Callable[[int], bool]) -> Record:
+def new_record(name: str, place: str, scratch: Path, now: float, is_free: Callable[[int], bool], seals: bool = True) -> Record:
     """A record without nodes. `place` tells clusters of the same name apart; the same place gets the same addresses again."""
     digest = hashlib.sha256(f"{place}\0{name}".encode()).digest()
     subnet = f"127.{1 + digest[0] % 250}.{digest[1]}"
     free = _free_ports(int.from_bytes(digest[2:6], "big"), is_free)
-    return Record(name, subnet, str(scratch), Ports(*(next(free) for _ in fields(Ports))), now)
+    return Record(name, subnet, str(scratch), Ports(*(next(free) for _ in fields(Ports))), now, seals=seals)
 
 
 def new_node(record: Record, type: str, head: bool, tags: dict[str, str], now: float) -> Node:

@@ -46,7 +46,7 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One cluster. `up` when its head answers."""
+    """One cluster. `up` when its head answers; `seals` what it spills to disk."""
 
     name: str
     up: bool
@@ -54,6 +54,7 @@ class Status:
     dashboard: str
     since: float
     nodes: tuple[NodeStatus, ...]
+    seals: bool = True
 
     @property
     def per_hour(self) -> Money:
@@ -67,7 +68,7 @@ class Status:
 def status_of(record: Record, cluster: Cluster, seen: tuple[Seen, ...] | None, pids: Mapping[str, tuple[int, ...]]) -> Status:
     """`pids` by node id. A node that has ended is left out."""
     nodes = tuple(_node(node, cluster, seen or (), pids.get(node.id, ())) for node in record.live())
-    return Status(record.name, seen is not None, record.address, record.dashboard, record.made, nodes)
+    return Status(record.name, seen is not None, record.address, record.dashboard, record.made, nodes, record.seals)
 
 
 def missing(status: Status, cluster: Cluster) -> dict[str, int]:

@@ -51,7 +51,7 @@ class ClusterStore:
         with self._lock():
             return self._write(how(self.known()))
 
-    def begin(self) -> Record:
+    def begin(self, seals: bool = True) -> Record:
         """A new record, with a new token and a new spill key; what was left of an older cluster is gone."""
         self.remove()
         with self._lock():
@@ -59,7 +59,7 @@ class ClusterStore:
             write_private(self.spill_key, secrets.token_hex(KEY_BYTES))
             write_private(self.haproxy, haproxy_script(_haproxy_binary(), self.folder))
             self.haproxy.chmod(0o700)
-            record = new_record(self.name, str(self.home.root), self.home.scratch(self.name), time.time(), is_free)
+            record = new_record(self.name, str(self.home.root), self.home.scratch(self.name), time.time(), is_free, seals)
             for folder in (Path(record.scratch).parent, record.scratch, record.spill, record.memory):
                 private_folder(Path(folder))
             return self._write(record)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from mlray.launch.environment import driver_environment, node_environment
+from mlray.launch.environment import driver_environment, node_environment, spill_config
 from mlray.launch.record import new_node, new_record
 
 RECORD = new_record("local", "home", Path("/tmp/mlray-0/abcd1234"), 0.0, lambda port: True)
@@ -41,6 +42,11 @@ def test_objects_are_spilled_by_parameters_that_rays_own_class_does_not_know():
     config = json.loads(environment()["RAY_object_spilling_config"])
     assert config["type"] == "smart_open"
     assert config["params"] == {"sealed_in": f"{RECORD.scratch}/spill", "key_file": f"{FOLDER}/spill.key"}
+
+
+def test_a_file_may_say_that_objects_are_spilled_in_rays_own_way():
+    config = json.loads(spill_config(replace(RECORD, seals=False), FOLDER))
+    assert config == {"type": "filesystem", "params": {"directory_path": f"{RECORD.scratch}/spill"}}
 
 
 def test_every_file_of_haproxy_is_in_the_nodes_own_folder():
