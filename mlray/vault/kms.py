@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from mlray.errors import KeyringError
 from mlray.home import private_folder
+from mlray.vault import aws, transit
 from mlray.vault.keyring import KEY_BYTES, SCOPES, DataKey, Keyring, Master, Scope, WrappedKey
 from mlray.vault.masters import LocalMaster
 from mlray.vault.signing import SigningKey, public_half
@@ -51,12 +52,21 @@ def keyring_of(path: Path, value: File) -> Keyring:
 
 
 def open_master(path: Path, entry: File) -> Master:
-    """A master from its entry; one in a service is not called yet. A local id is derived from the secret, so damage is found."""
+    """A master from its entry. One in a service is not called yet; the id of a local one is derived from its secret."""
     (scope,) = (known for known in SCOPES if known == entry["scope"])
-    key = DataKey(bytes.fromhex(entry["secret"]))
-    if key.id != entry["id"]:
+    master: Master
+    match entry["kind"]:
+        case "local":
+            master = LocalMaster(DataKey(bytes.fromhex(entry["secret"])), scope, os.urandom)
+        case aws.KIND:
+            master = aws.AwsMaster.of(entry, scope)
+        case transit.KIND:
+            master = transit.TransitMaster.of(entry, scope)
+        case other:
+            raise KeyringError(f"{path}: master key {entry['id']} is of kind {other}, unknown to this mlray", hint="upgrade mlray")
+    if master.id != entry["id"]:
         raise KeyringError(f"{path}: key {entry['id']} is damaged", hint="restore the keyring from your backup")
-    return LocalMaster(key, scope, os.urandom)
+    return master
 
 
 def read_file(path: Path) -> File:
