@@ -21,10 +21,10 @@ EDGE_NAMES = {"on_ray", "store", "__main__"}
 EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "launch.shim.sitecustomize"}
 for folder, names in {
     "access": "audit_store",
-    "vault": "kms aws transit subject_states secrets blobs shelf pointers witness broom",
+    "vault": "kms remote aws transit subject_states secrets blobs shelf pointers witness broom",
     "ledger": "rows",
-    "sources": "readers places texts csv",
-    "ingest": "code mill",
+    "sources": "readers places line_files csv filed jsonl text parquet orc avro binary images delta iceberg lance",
+    "ingest": "code mill shuffle tasks",
     "tune": "worker hooks",
     "serve": "autoscaler doors replica",
     "watch": "notify metrics",

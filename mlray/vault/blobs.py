@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+import pyarrow as pa
 from pyarrow import fs
 
 from mlray.errors import StoreError
@@ -39,7 +40,7 @@ class Blobs:
         except OSError as error:
             raise _cannot("read", path, error) from error
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes | pa.Buffer) -> None:
         """Puts the bytes under the name, in place of what was there."""
         try:
             if self._local:
@@ -116,7 +117,7 @@ class Blobs:
             raise StoreError(f"{path}: leads out of the store")
         return f"{self._root}/{path}"
 
-    def _write_file(self, path: Path, data: bytes, replace: bool) -> None:
+    def _write_file(self, path: Path, data: bytes | pa.Buffer, replace: bool) -> None:
         private_folder(path.parent)
         draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -11,6 +11,7 @@ from mlray.vault.keyring import Keyring
 MANIFEST = b"mlray manifest 2\n"
 KEYS = b"mlray keys 2\n"
 POINTER = b"mlray pointer 2\n"
+SUBJECTS = b"mlray subjects 2\n"
 
 
 class Notary:

@@ -1,37 +1,26 @@
-"""How bytes and tables are encrypted, and bound to the one place they belong to.
+"""How bytes are encrypted, and bound to the one place they belong to.
 
-`context` says what the bytes are: kind, name, version, part and file. It goes into the derived key (and, for Parquet,
-into the associated data as well), so a valid file in another place does not open. Wrong key, wrong place and changed bytes
-cannot be told apart, and none of them opens: all are TamperError.
-
-Tables are Parquet with modular encryption, AES_GCM_V1 alone: of 1500 bit flips, AES_GCM_CTR_V1 let 1211 through as wrong
-data. PyArrow's KMS interface is not used: it accepted a replayed old file and a plaintext file in place of a sealed one.
+`context` says what the bytes are: kind, name and file. It goes into the derived key, so a valid file in another place does
+not open. Wrong key, wrong place and changed bytes cannot be told apart, and none of them opens: all are TamperError. Tables
+are in tables.py.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pyarrow.parquet.encryption import create_decryption_properties, create_encryption_properties
 
-from mlray.errors import StoreError, TamperError
+from mlray.errors import TamperError
 from mlray.vault.keyring import DataKey
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"MLRAYS1\n"
 MAGICS = (MAGIC, b"PARE")  # how sealed files begin: ours, and Parquet with an encrypted footer
 SEGMENT = 1 << 20  # at 64 MiB a segment, AES-GCM fell from 3993 to 720 MB/s on copying alone
 TAG, MAC = 16, 32
-
-# The only column types a part may hold. Extension types stay out: reading one can unpickle, so run, what a file says.
-TYPES: dict[str, pa.DataType] = {
-    str(kind): kind for kind in (pa.int8(), pa.int64(), pa.float64(), pa.string(), pa.bool_(), pa.timestamp("us", tz="UTC"))
-}
 
 
 def seal_bytes(key: DataKey, data: bytes, context: str) -> bytes:
@@ -57,9 +46,9 @@ def open_bytes(key: DataKey, sealed: bytes, context: str) -> bytes:
     try:
         data = b"".join(_opened(AESGCM(bound.derive(f"file {mac.hex()}").secret()), body))
     except InvalidTag as changed:
-        raise _refusal(context) from changed
+        raise refusal(context) from changed
     if not hmac.compare_digest(mac, bound.derive("mac").mac(data)):
-        raise _refusal(context)
+        raise refusal(context)
     return data
 
 
@@ -83,40 +72,6 @@ def open_key(key: DataKey, sealed: str, what: str, context: str) -> DataKey:
         raise TamperError(f"{what}: its key does not open with the key of its version") from changed
 
 
-def seal_table(key: DataKey, table: pa.Table, context: str) -> bytes:
-    """The table as one encrypted Parquet file (zstd), footer and schema included."""
-    check_types(table.schema, context)
-    lock = create_encryption_properties(
-        key.derive(f"parquet {context}").secret(), aad_prefix=context.encode(), store_aad_prefix=False, encryption_algorithm="AES_GCM_V1"
-    )
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", encryption_properties=lock)
-    return bytes(sink.getvalue())
-
-
-def open_table(key: DataKey, sealed: bytes, context: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """The table, or some of its columns. Raises TamperError naming the context, StoreError for a column that is not there."""
-    lock = create_decryption_properties(key.derive(f"parquet {context}").secret(), aad_prefix=context.encode())
-    try:
-        with pq.ParquetFile(pa.BufferReader(sealed), decryption_properties=lock) as file:
-            check_types(file.schema_arrow, context)
-            missing = [c for c in columns or () if c not in file.schema_arrow.names]
-            if missing:
-                there = ", ".join(file.schema_arrow.names)
-                raise StoreError(f"{context}: no column {', '.join(missing)}", hint=f"there are {there}")
-            # One thread: it is as fast here, and Arrow's pool can abort a process that ends right after (apache/arrow#34314).
-            return file.read(columns=list(columns) if columns is not None else None, use_threads=False)
-    except (OSError, pa.ArrowException) as changed:
-        raise _refusal(context) from changed
-
-
-def check_types(schema: pa.Schema, context: str) -> None:
-    """Raises StoreError for a column type that parts do not hold."""
-    for field in schema:
-        if str(field.type) not in TYPES or field.type != TYPES[str(field.type)]:
-            raise StoreError(f"{context}: column {field.name} is {field.type}, not one of {', '.join(TYPES)}")
-
-
 def _opened(cipher: AESGCM, body: bytes) -> Iterator[bytes]:
     """Each segment is opened under its number, and the last one as the last: none can be moved, dropped or added."""
     step = SEGMENT + TAG
@@ -133,5 +88,5 @@ def _nonce(number: int, last: bool) -> bytes:
     return number.to_bytes(11, "big") + bytes([last])
 
 
-def _refusal(context: str) -> TamperError:
+def refusal(context: str) -> TamperError:
     return TamperError(f"{context}: the bytes were changed, moved here from elsewhere, or sealed with another key")

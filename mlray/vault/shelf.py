@@ -22,7 +22,7 @@ from mlray.vault.version import Kind, Manifest, Part, VersionKeys
 from mlray.vault.witness import Witness
 
 KINDS: tuple[Kind, ...] = ("dataset", "model")
-NO_VERSION = frozenset({LATEST, "tags", "removing"})  # folders beside the versions
+NO_VERSION = frozenset({LATEST, "tags", "removing", "subjects"})  # folders beside the versions
 
 
 class Shelf:

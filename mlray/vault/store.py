@@ -7,19 +7,25 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlray.errors import KeyringError, MlrayError, StoreError, TamperError
-from mlray.vault import sealing, version
+from mlray.vault import sealing, tables, version
 from mlray.vault.blobs import Blobs
 from mlray.vault.broom import Broom
+from mlray.vault.by_subject import Subjects
+from mlray.vault.columns import Second, Unlock
 from mlray.vault.keyring import KEY_BYTES, SCOPES, DataKey, Keyring, Scope
 from mlray.vault.kms import open_keyring
 from mlray.vault.notary import Notary
 from mlray.vault.shelf import Shelf, path
+from mlray.vault.subject_states import SubjectStates
+from mlray.vault.subjects import SubjectKeys
+from mlray.vault.tables import Compression, Wanted
 from mlray.vault.version import DatasetVersion, Json, Kind, Lineage, Manifest, ModelVersion, Part, VersionKeys
 from mlray.vault.witness import Witness
 
@@ -75,6 +81,10 @@ class Opened:
             self._keys[scope] = self._keyring.unwrap(self._wrapped[scope], context(self.kind, self.name, self.digest, scope))
         return self._keys[scope]
 
+    def holds(self, scope: Scope) -> bool:
+        """Whether it could be opened here; a service that keeps the master may still refuse."""
+        return scope in self._wrapped and self._keyring.holds(self._wrapped[scope])
+
     def seal(self, file: DataKey, scope: Scope, where: str) -> tuple[Scope, str]:
         return scope, sealing.seal_key(self[scope], file, where)
 
@@ -87,14 +97,38 @@ class Opened:
         raise KeyringError(f"{what} has no key of scope {scope}")
 
 
+class Reader:
+    """Reads the parts of one version."""
+
+    def __init__(self, shelf: Shelf, states: SubjectStates, opened: Opened, manifest: Manifest) -> None:
+        self._shelf, self._states, self._opened, self._manifest = shelf, states, opened, manifest
+        self._persons: SubjectKeys | None = None
+
+    def table(self, part: Part, wanted: Wanted = tables.ALL) -> pa.Table:
+        where = place(self._manifest.kind, self._manifest.name, part.file)
+        sealed = self._shelf.stored(self._manifest, part)
+        return tables.open_table(self._opened.file(part, "data"), sealed, where, wanted, self._unlock(part))
+
+    def _unlock(self, part: Part) -> Unlock:
+        there = {scope for scope, _ in part.keys if self._opened.holds(scope)}
+        found = cache(partial(self._opened.file, part))
+        return Unlock(lambda scope: found(scope) if scope in there else None, self._subjects)
+
+    def _subjects(self) -> SubjectKeys:
+        if self._persons is None:
+            self._persons = self._states.make(self._manifest.name)
+        return self._persons
+
+
 class Vault:
     """Reads and writes versions. Reading never makes a keyring; the first write does."""
 
     def __init__(self, address: VaultAddress) -> None:
         self.address = address
         self._blobs = Blobs(address.store)
-        notary = Notary(lambda: self.keyring)
-        self.shelf = Shelf(self._blobs, notary, Witness(Path(address.keyring), address.store))
+        notary, witness = Notary(lambda: self.keyring), Witness(Path(address.keyring), address.store)
+        self.shelf = Shelf(self._blobs, notary, witness)
+        self.subjects = SubjectStates(self._blobs, notary, witness)
         self._broom = Broom(self._blobs, self.shelf)
 
     @cached_property
@@ -108,12 +142,26 @@ class Vault:
     def draft_dataset(self, name: str, version_digest: str) -> Draft:
         return self._draft("dataset", name, version_digest)
 
-    def write_part(self, draft: Draft, name: str, split: str, table: pa.Table, work: str = "") -> Part:
-        """Seals one table. Writing a part again makes another file: the Part that is committed says which one counts."""
-        file, key, own = self._new_file(draft, name, "parquet")
-        sealed = sealing.seal_table(key, table, place(draft.kind, draft.name, file))
-        self._blobs.write(path(draft.kind, draft.name, file), sealed)
-        return Part(name, file, split, table.num_rows, len(sealed), version.digest_bytes(sealed), own, work)
+    def write_part(
+        self,
+        draft: Draft,
+        name: str,
+        split: str,
+        table: pa.Table,
+        sealed: Mapping[str, Scope] | None = None,
+        subjects: Subjects | None = None,
+        compression: Compression = "zstd",
+        work: str = "",
+    ) -> Part:
+        """Seals one table. Writing a part again makes another file: the Part that is committed says which one counts.
+
+        Columns in `sealed` are sealed a second time, in their scope; with `subjects`, each row's under its own subject's key.
+        """
+        file, keys = _new_file(draft, name, "parquet"), {scope: _new_key() for scope in ("data", *sorted(set((sealed or {}).values())))}
+        where = place(draft.kind, draft.name, file)
+        second = Second(sealed, keys, subjects) if sealed else None
+        data = tables.seal_table(keys["data"], table, where, compression, second)
+        return self._put(draft, Part(name, file, split, table.num_rows, len(data), version.digest_bytes(data), work=work), data, keys)
 
     def share_part(self, draft: Draft, part: Part, of: DatasetVersion) -> Part:
         """The same file in the new version: its keys are sealed anew, and no byte of it is read or written."""
@@ -152,7 +200,7 @@ class Vault:
         tags: Sequence[str] = (),
     ) -> DatasetVersion:
         """Makes the version exist, in one step. When another run committed it meanwhile, that one is returned."""
-        sealing.check_types(schema, version.short(draft.name, draft.digest))
+        tables.check_types(schema, version.short(draft.name, draft.digest))
         columns = tuple((field.name, str(field.type)) for field in schema)
         rejections = tuple(sorted((rejected or {}).items()))
         manifest = self._commit(draft, draft.manifest(parts, datetime.now(UTC), columns, rejections, lineage, about or {}))
@@ -197,17 +245,36 @@ class Vault:
             raise StoreError(f"{found} is {', '.join(held)}", hint=f"give {held[0]} to another version first")
         self._broom.prune(found.manifest)
 
-    def read(self, dataset: DatasetVersion, split: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of one split, in order. Every part is checked before any of its rows is used."""
+    def read(
+        self, dataset: DatasetVersion, split: str, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
+    ) -> pa.Table:
+        """All rows of one split, in order, or some of their columns and rows. Every part is checked before any of its rows is used.
+
+        Columns of a scope this keyring does not open are left out; asked for by name, they raise KeyringError.
+        """
         parts = dataset.manifest.of(split)
         if not parts:
             there = ", ".join(dataset.manifest.splits)
             raise StoreError(f"{dataset}: no rows in split {split!r}", hint=f"there are {there}" if there else "it is empty")
-        opened = self._opened(dataset.manifest)
-        return pa.concat_tables([self._read(opened, dataset.manifest, part, columns) for part in parts])
+        wanted, reader = _wanted(columns, filter), self.reader(dataset)
+        return pa.concat_tables([reader.table(part, wanted) for part in parts])
 
-    def read_part(self, dataset: DatasetVersion, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
-        return self._read(self._opened(dataset.manifest), dataset.manifest, part, columns)
+    def read_part(
+        self, dataset: DatasetVersion, part: Part, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
+    ) -> pa.Table:
+        return self.reader(dataset).table(part, _wanted(columns, filter))
+
+    def reader(self, dataset: DatasetVersion) -> Reader:
+        """For parts one by one: the version's keys are opened once."""
+        return Reader(self.shelf, self.subjects, self._opened(dataset.manifest), dataset.manifest)
+
+    def file_key(self, dataset: DatasetVersion, part: Part) -> tuple[bytes, bytes]:
+        """(key, AAD prefix) with which any reader of encrypted Parquet reads this one file. Whoever has them reads it for good."""
+        return self._opened(dataset.manifest).file(part, "data").secret(), place("dataset", dataset.name, part.file).encode()
+
+    def subject_keys(self, name: str) -> SubjectKeys:
+        """The keys of a dataset's subjects, made when first asked for. Raises KeyringError without scope personal."""
+        return self.subjects.make(name)
 
     def datasets(self) -> tuple[DatasetVersion, ...]:
         """Every committed version, by name, oldest first."""
@@ -246,9 +313,9 @@ class Vault:
         if isinstance(found, ModelVersion):
             self.open_model(ModelVersion(found.name, found.digest, manifest))
             return
-        opened = self._opened(manifest)
+        reader = self.reader(DatasetVersion(found.name, found.digest, manifest))
         for part in manifest.parts:
-            if self._read(opened, manifest, part, None).num_rows != part.rows:
+            if reader.table(part).num_rows != part.rows:
                 raise TamperError(f"{found}: part {part.name} does not hold {part.rows} rows")
 
     def is_sealed(self, found: DatasetVersion | ModelVersion) -> bool:
@@ -296,24 +363,21 @@ class Vault:
         keys = owner.keys if isinstance(owner, Draft) else self.shelf.keys(owner.kind, owner.name, owner.digest)
         return Opened(self.keyring, owner.kind, owner.name, owner.digest, keys)
 
-    def _new_file(self, draft: Draft, name: str, ending: str) -> tuple[str, DataKey, version.FileKeys]:
-        """A name nobody has, a key nobody had, and that key sealed under the version's."""
-        file, key = f"{draft.digest}/parts/{name}-{os.urandom(8).hex()}.{ending}", DataKey(os.urandom(KEY_BYTES))
-        return file, key, (self._opened(draft).seal(key, "data", place(draft.kind, draft.name, file)),)
-
     def _write_file(self, draft: Draft, name: str, data: bytes) -> Part:
-        file, key, own = self._new_file(draft, name, "sealed")
+        file, key = _new_file(draft, name, "sealed"), _new_key()
         sealed = sealing.seal_bytes(key, data, place(draft.kind, draft.name, file))
-        self._blobs.write(path(draft.kind, draft.name, file), sealed)
-        return Part(name, file, "", 0, len(sealed), version.digest_bytes(sealed), own)
+        return self._put(draft, Part(name, file, "", 0, len(sealed), version.digest_bytes(sealed)), sealed, {"data": key})
+
+    def _put(self, draft: Draft, part: Part, data: bytes | pa.Buffer, keys: Mapping[Scope, DataKey]) -> Part:
+        """Stores the file, and gives its part the file's keys, sealed under the version's."""
+        opened, where = self._opened(draft), place(draft.kind, draft.name, part.file)
+        own = tuple(opened.seal(key, scope, where) for scope, key in keys.items())
+        self._blobs.write(path(draft.kind, draft.name, part.file), data)
+        return replace(part, keys=own)
 
     def _open_file(self, opened: Opened, manifest: Manifest, part: Part) -> bytes:
         sealed = self.shelf.stored(manifest, part)
         return sealing.open_bytes(opened.file(part, "data"), sealed, place(manifest.kind, manifest.name, part.file))
-
-    def _read(self, opened: Opened, manifest: Manifest, part: Part, columns: Sequence[str] | None) -> pa.Table:
-        sealed = self.shelf.stored(manifest, part)
-        return sealing.open_table(opened.file(part, "data"), sealed, place(manifest.kind, manifest.name, part.file), columns)
 
     def _receipt_files(self, draft: Draft) -> tuple[str, ...]:
         return self._blobs.files(path(draft.kind, draft.name, f"{draft.digest}/done"))
@@ -327,6 +391,19 @@ def context(kind: Kind, name: str, digest: str, scope: Scope) -> str:
 def place(kind: Kind, name: str, file: str) -> str:
     """Where a file belongs: it is bound into its encryption, so the file opens nowhere else."""
     return f"{kind} {name}: {file}"
+
+
+def _new_file(draft: Draft, name: str, ending: str) -> str:
+    """A name nobody has."""
+    return f"{draft.digest}/parts/{name}-{os.urandom(8).hex()}.{ending}"
+
+
+def _new_key() -> DataKey:
+    return DataKey(os.urandom(KEY_BYTES))
+
+
+def _wanted(columns: Sequence[str] | None, filter: pc.Expression | None) -> Wanted:
+    return Wanted(tuple(columns) if columns is not None else None, filter)
 
 
 def _tag(tag: str) -> str:

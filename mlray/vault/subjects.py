@@ -46,10 +46,16 @@ class SubjectKeys(Stays):
 
     def keys(self, subjects: Sequence[str]) -> list[DataKey | None]:
         """The key of each, in order. Steps that several share are taken once, so ask for many at a time."""
-        macs = {subject: self._mac(subject) for subject in set(subjects)}
-        leaves = dict(self._leaves(sorted(mac.hex()[:DEPTH] for mac in macs.values())))
-        found = {subject: _leaf_key(leaves[mac.hex()[:DEPTH]], mac) for subject, mac in macs.items()}
-        return [found[subject] for subject in subjects]
+        return self.marked(self.marks(subjects))
+
+    def marks(self, subjects: Sequence[str]) -> list[bytes]:
+        """What stands for each where nobody may be named; it tells nothing without this state."""
+        return [self._mac(subject) for subject in subjects]
+
+    def marked(self, marks: Sequence[bytes]) -> list[DataKey | None]:
+        """The key of each subject by its mark."""
+        leaves = dict(self._leaves(sorted({mark.hex()[:DEPTH] for mark in marks})))
+        return [_leaf_key(leaves[mark.hex()[:DEPTH]], mark) for mark in marks]
 
     def erase(self, *subjects: str) -> SubjectKeys:
         """The state without these subjects' keys. Erasing twice changes nothing."""

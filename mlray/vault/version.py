@@ -117,7 +117,7 @@ def model_digest(name: str, files: Mapping[str, bytes]) -> str:
     return digest_json({"model": name, "files": {file: digest_bytes(data) for file, data in files.items()}})
 
 
-def digest_bytes(data: bytes) -> str:
+def digest_bytes(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
