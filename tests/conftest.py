@@ -5,20 +5,38 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mlray.home import Home
 
+if TYPE_CHECKING:
+    from tests.clusters import Shared
+
 # Inherited by everything a test starts; how its processes are found again at the end.
 TAG = f"MLRAY_TEST_RUN={secrets.token_hex(8)}"
 os.environ[TAG.split("=")[0]] = TAG.split("=")[1]
 
+# Whatever a test starts asks stand-ins on this machine and nobody's account.
+os.environ |= {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
 SHUTDOWN_S = 30.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules without Ray first, then those that share a cluster, so that it is started once, then those with their own."""
+    ranks: dict[Path, int] = {}
+    for item in items:
+        rank = (1 if "shared_cluster" in getattr(item, "fixturenames", ()) else 2) if item.get_closest_marker("ray") else 0
+        ranks[item.path] = max(rank, ranks.get(item.path, 0))
+    items.sort(key=lambda item: ranks[item.path])
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +51,20 @@ def home() -> Home:
     return Home.locate()
 
 
+@pytest.fixture(scope="module")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """One spot node of two CPUs, for modules that kill no node and leave no actor; up already if a module before used it."""
+    from tests import clusters
+
+    return clusters.shared(tmp_path_factory.mktemp("shared"), clusters.SPOT_ONLY)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left_running() -> Iterator[None]:
     """Set up first and torn down last, after every cluster's own fixture. Fails the run, then cleans up by id."""
     yield
+    if clusters := sys.modules.get("tests.clusters"):
+        clusters.let_go()
     deadline = time.monotonic() + SHUTDOWN_S
     while (left := ours()) and time.monotonic() < deadline:
         time.sleep(0.2)

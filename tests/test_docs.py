@@ -93,6 +93,9 @@ def _words(text: str) -> str:
 @pytest.mark.ray
 @pytest.mark.parametrize("page", [p for p in PAGES if any(b.kind in RUN and not b.not_run for b in blocks(p))], ids=name)
 def test_what_a_page_says_to_type_does_what_it_says(page: Path, tmp_path: Path):
+    from tests import clusters
+
+    clusters.let_go()  # the page starts its own
     folder = _copy(tmp_path / "mlray")
     try:
         follow(page, folder)

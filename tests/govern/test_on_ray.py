@@ -21,7 +21,7 @@ from mlray.ledger.store import LedgerStore
 from mlray.policy.allowance import Allowance, Bound
 from mlray.policy.spec import Policy
 from mlray.units import Money
-from tests.clusters import running_cluster
+from tests.clusters import Shared
 
 pytestmark = pytest.mark.ray
 CAUSE = Cause("serve", "toy", "toys", "toy/1", owner="ada")
@@ -58,17 +58,18 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(shared_cluster: Shared) -> Iterator[Scene]:
+    import ray
     from ray import serve
 
-    home = Home.at(tmp_path_factory.mktemp("home"))
-    with running_cluster(home) as connection:
-        governor.start_governor(home, connection.name, tick_s=0.5, slice_s=1.0)
-        toy = serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 0.5})(Toy)
-        serve.start(http_options={"location": "NoServer"})
-        serve.run(toy.bind(), name="toy", route_prefix=None)
-        yield Scene(home, connection.name, connection.head_ip)
-        serve.delete("toy")
+    home, connection = shared_cluster.home, shared_cluster.connection
+    governor.start_governor(home, connection.name, tick_s=0.5, slice_s=1.0)
+    toy = serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 0.5})(Toy)
+    serve.start(http_options={"location": "NoServer"})
+    serve.run(toy.bind(), name="toy", route_prefix=None)
+    yield Scene(home, connection.name, connection.head_ip)
+    ray.kill(ray.get_actor(governor.NAME, governor.NAMESPACE))
+    serve.shutdown()
 
 
 class Toy:

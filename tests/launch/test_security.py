@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,10 @@ def test_the_page_declares_what_is_open_by_name():
 
 
 @pytest.fixture(scope="module")
-def found(cluster: Connection, cluster_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Listener, ...]:
+def found(cluster: Connection, cluster_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Listener, ...]]:
     """The listeners of a cluster with everything in it: nodes, a driver, and a deployment behind its door."""
+    from ray import serve
+
     vault = VaultAddress(cluster_home.prepare().store, str(cluster_home.keyring))
     vault.open().commit_model("flights", model_files(), {})
     job: dict[str, object] = {"kind": "serve", "name": "flights-serve", "deployment": "flights", "model": "flights", "policy": "p"}
@@ -65,7 +68,8 @@ def found(cluster: Connection, cluster_home: Home, tmp_path_factory: pytest.Temp
     room = Allowance(1, 1, 1.0, "as the test says")
     serving.deploy(ServeJob.model_validate(job), tmp_path_factory.mktemp("job"), vault, cluster_home.database, room, 1)
     pids = [pid for node in on_ray.status(cluster_home, cluster.name).nodes for pid in node.pids]
-    return listeners([*pids, os.getpid()])
+    yield listeners([*pids, os.getpid()])
+    serve.shutdown()
 
 
 @pytest.mark.ray

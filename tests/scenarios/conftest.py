@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlray.serve.doors import free_port
+from tests import clusters
 from tests.conftest import ours
 from tests.scenarios.plaintext import Hits, Watch, search
 from tests.scenarios.shell import Said, Shell
@@ -73,6 +74,7 @@ class Demonstrated:
 
 @pytest.fixture(scope="package")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    clusters.let_go()  # theirs are started from the command line
     temporary = Path(tempfile.mkdtemp(prefix="s"))
     made = Shell.make(tmp_path_factory.mktemp("scenarios"), temporary)
     made.write("jobs/flights/tune.yaml", "jobs/flights/tune.yaml", **BRIEF)

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from mlray.tune.on_ray import Searched, tune
 from mlray.tune.trial import State
 from mlray.units import ZERO, Duration, Money, Price
 from mlray.vault.store import VaultAddress
-from tests.clusters import running_cluster
+from tests.clusters import Shared
 from tests.tune.sealed import dollars, job, rows, seal
 
 pytestmark = pytest.mark.ray
@@ -33,21 +32,21 @@ LONG = {"rounds": {"kind": "int", "low": 400, "high": 401, "start": 400}, "max_d
 SLOW = {"dataset": "big", "space": LONG, "fixed": {"eta": 0.01}}
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Home:
-    return Home.at(tmp_path_factory.mktemp("home"))
-
-
 @pytest.fixture(scope="module", autouse=True)
-def cluster(home) -> Iterator[Connection]:
-    with running_cluster(home) as connection:
-        yield connection
+def cluster(shared_cluster: Shared) -> Connection:
+    return shared_cluster.connection
 
 
 @pytest.fixture(scope="module")
-def vault(home) -> VaultAddress:
-    seal(home.root, "big", scale=10)
-    return seal(home.root)[0]
+def home(shared_cluster: Shared) -> Home:
+    return shared_cluster.home
+
+
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory, cluster: Connection) -> VaultAddress:
+    folder = tmp_path_factory.mktemp("vault")
+    seal(folder, "big", scale=10)
+    return seal(folder)[0]
 
 
 class Till:
