@@ -1,72 +1,70 @@
-"""data list, show, verify: sealed versions in the vault."""
+"""data list, show, verify, tag: sealed versions in the vault."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mlray.cli import show
 from mlray.cli.options import Json
-
-if TYPE_CHECKING:
-    from mlray.vault.store import Vault
-    from mlray.vault.version import DatasetVersion, ModelVersion
+from mlray.cli.vaults import OfModels, Version, find, tags_of, vault
 
 commands = typer.Typer(no_args_is_help=True)
-Version = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Like flights or flights@3f2a9c; the latest where none is given.")]
-OfModels = Annotated[bool, typer.Option("--models", help="Models instead of datasets.")]
 
 
 @commands.command("list")
 def list_(models: OfModels = False, as_json: Json = False) -> None:
     """Every version, oldest first."""
-    vault = _vault()
-    versions = vault.models() if models else vault.datasets()
+    from mlray.cli.about import rows as rows_of
+
+    opened = vault()
+    versions = opened.models() if models else opened.datasets()
+    tags = {name: opened.tags(name, "model" if models else "dataset") for name in {version.name for version in versions}}
     rows = [
-        {"version": str(v), "created": v.manifest.created, "rows": sum(p.rows for p in v.manifest.parts), "parts": len(v.manifest.parts)}
-        for v in versions
+        {
+            "version": str(found),
+            "created": found.manifest.created,
+            "rows": rows_of(found.manifest),
+            "parts": len(found.manifest.parts),
+            "bytes": sum(part.bytes for part in found.manifest.parts),
+            "tags": sorted(tag for tag, digest in tags[found.name].items() if digest == found.digest),
+        }
+        for found in versions
     ]
     show.rows("models" if models else "datasets", rows, as_json)
 
 
 @commands.command("show")
 def show_(version: Version, models: OfModels = False, as_json: Json = False) -> None:
-    """What a version holds and what it was made from."""
-    found = _find(_vault(), version, models)
-    held = found.manifest
-    facts = {
-        "version": str(found),
-        "digest": found.digest,
-        "created": held.created,
-        "rows": {split: held.rows(split) for split in held.splits},
-        "rejected": dict(held.rejected),
-        "bytes": sum(part.bytes for part in held.parts),
-        "parts": len(held.parts),
-        "schema": dict(held.schema),
-        "lineage": dict(held.lineage),
-        "about": held.about,
-    }
-    show.result(facts, as_json)
+    """What a version holds, what it was made from, and how it is protected."""
+    from mlray.cli.about import about
+
+    opened = vault()
+    found = find(opened, version, models)
+    facts = about(found, tags_of(opened, found))
+    show.result(facts, as_json, hide=("schema", *(name for name, value in facts.items() if value is None)))
 
 
 @commands.command()
 def verify(version: Version, models: OfModels = False, as_json: Json = False) -> None:
     """Read every byte of a version again and check it against what was signed."""
-    vault = _vault()
-    found = _find(vault, version, models)
-    vault.verify(found)
+    opened = vault()
+    found = find(opened, version, models)
+    opened.verify(found)
     show.result({"version": str(found), "digest": found.digest, "parts": len(found.manifest.parts), "whole": True}, as_json)
 
 
-def _find(vault: Vault, version: str, models: bool) -> DatasetVersion | ModelVersion:
-    name, _, digest = version.partition("@")
-    return vault.find_model(name, digest or "latest") if models else vault.find_dataset(name, digest or "latest")
-
-
-def _vault() -> Vault:
-    from mlray.home import Home
-    from mlray.vault.store import VaultAddress
-
-    home = Home.locate()
-    return VaultAddress(home.store, str(home.keyring)).open()
+@commands.command()
+def tag(
+    version: Version,
+    name: Annotated[str, typer.Argument(metavar="TAG", help="A letter, then letters, digits, `-`, `_` or `.`.")],
+    models: OfModels = False,
+    as_json: Json = False,
+) -> None:
+    """Give a version a name of its own, which moves from the version that had it."""
+    opened = vault()
+    found = find(opened, version, models)
+    before = opened.tags(found.name, found.manifest.kind).get(name)
+    opened.tag(found, name)
+    show.result({"version": str(found), "tag": name, "before": before and f"{found.name}@{before[:12]}"}, as_json)

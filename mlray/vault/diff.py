@@ -1,4 +1,4 @@
-"""diff: two versions of a dataset or a model -> what differs between them, from their manifests alone."""
+"""diff: two versions of a dataset or a model -> what differs between them, from manifests and statistics: no row is read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from mlray.vault.version import Json, Manifest, short
 
-# A mean that moved less than this share of the column's range, or a share of nulls by less, is noise between two days.
-MOVED = 0.01
+# Less is noise between two days: a mean that moved by this many standard deviations, nulls by this share of the rows.
+MEAN_MOVED, NULLS_MOVED = 0.1, 0.01
+Statistics = Mapping[str, Mapping[str, Json]]  # column -> rows, nulls, and of numbers min, max, mean, deviation
 T = TypeVar("T")
 
 
@@ -46,8 +47,8 @@ class Moved:
 
     column: str
     statistic: str
-    before: float | None
-    after: float | None
+    before: float
+    after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Diff:
     parts: Parts
 
 
-def diff(before: Manifest, after: Manifest) -> Diff:
+def diff(before: Manifest, after: Manifest, statistics: tuple[Statistics, Statistics] = ({}, {})) -> Diff:
     rows = [({split: held.rows(split) for split in held.splits}) for held in (before, after)]
     return Diff(
         short(before.name, before.digest),
@@ -85,7 +86,7 @@ def diff(before: Manifest, after: Manifest) -> Diff:
         tuple(Column(name, *pair) for name, pair in _pairs(dict(before.schema), dict(after.schema)) if pair[0] != pair[1]),
         tuple(Count(name, a or 0, b or 0) for name, (a, b) in _pairs(*rows)),
         tuple(Count(name, a or 0, b or 0) for name, (a, b) in _pairs(dict(before.rejected), dict(after.rejected)) if a != b),
-        moved(_columns(before), _columns(after)),
+        moved(*statistics),
         parts(before, after),
     )
 
@@ -98,50 +99,34 @@ def parts(before: Manifest, after: Manifest) -> Parts:
     return Parts(len(shared), len(fresh), len(gone), *sizes)
 
 
-def moved(before: Mapping[str, Json], after: Mapping[str, Json]) -> tuple[Moved, ...]:
-    """Of columns that both have: the share of nulls and the mean where they moved noticeably, the bounds where they moved at all."""
-    both = [name for name in before if name in after]
-    return tuple(found for name in both for found in _column(name, _dict(before[name]), _dict(after[name])))
+def moved(before: Statistics, after: Statistics) -> tuple[Moved, ...]:
+    """Of columns that both have: nulls and means where they moved noticeably, bounds where they moved at all."""
+    return tuple(found for name in before if name in after for found in _column(name, before[name], after[name]))
 
 
 def _column(name: str, before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Moved]:
-    found = [
-        Moved(name, bound, *pair) for bound in ("min", "max") if (pair := (_number(before, bound), _number(after, bound))) if _differ(pair)
-    ]
-    nulls, means = (_nulls(before), _nulls(after)), (_number(before, "mean"), _number(after, "mean"))
-    if None not in nulls and abs((nulls[1] or 0) - (nulls[0] or 0)) > MOVED:
-        found.append(Moved(name, "nulls", *nulls))
-    width = max(_width(before), _width(after))
-    if None not in means and abs((means[1] or 0) - (means[0] or 0)) > MOVED * width:
-        found.append(Moved(name, "mean", *means))
+    found = [Moved(name, bound, *pair) for bound in ("min", "max") if (pair := _both(before, after, bound)) and pair[0] != pair[1]]
+    shares = [_share(held) for held in (before, after)]
+    if abs(shares[1] - shares[0]) > NULLS_MOVED:
+        found.append(Moved(name, "share of nulls", *shares))
+    mean, spread = _both(before, after, "mean"), _both(before, after, "deviation")
+    if mean and spread and abs(mean[1] - mean[0]) > MEAN_MOVED * max(spread):
+        found.append(Moved(name, "mean", *mean))
     return found
 
 
-def _nulls(held: Mapping[str, Json]) -> float | None:
-    count, nulls = _number(held, "count"), _number(held, "nulls")
-    return nulls / count if count and nulls is not None else None
+def _share(held: Mapping[str, Json]) -> float:
+    return (_number(held, "nulls") or 0.0) / (_number(held, "rows") or 1.0)
 
 
-def _width(held: Mapping[str, Json]) -> float:
-    low, high = _number(held, "min"), _number(held, "max")
-    return high - low if low is not None and high is not None else 0.0
-
-
-def _differ(pair: tuple[float | None, float | None]) -> bool:
-    return pair[0] != pair[1] and None not in pair
+def _both(before: Mapping[str, Json], after: Mapping[str, Json], name: str) -> tuple[float, float] | None:
+    first, second = _number(before, name), _number(after, name)
+    return None if first is None or second is None else (first, second)
 
 
 def _number(held: Mapping[str, Json], name: str) -> float | None:
     value = held.get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _columns(held: Manifest) -> Mapping[str, Json]:
-    return _dict(held.about.get("stats"))
-
-
-def _dict(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else {}
 
 
 def _pairs(before: Mapping[str, T], after: Mapping[str, T]) -> list[tuple[str, tuple[T | None, T | None]]]:

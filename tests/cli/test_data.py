@@ -1,39 +1,67 @@
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from mlray.cli import main
 from mlray.home import Home
-from mlray.vault.store import VaultAddress
-from mlray.vault.version import DatasetVersion
+from tests.cli import vaults
 
 Captured = pytest.CaptureFixture[str]
-TABLE = pa.table({"distance": [1.0, 2.0, 3.0]})
 
 
-@pytest.fixture
-def flights(home: Home) -> DatasetVersion:
-    vault = VaultAddress(home.store, str(home.keyring)).open()
-    vault.make_keyring()
-    draft = vault.draft_dataset("flights", "3f" * 32)
-    parts = [vault.write_part(draft, "part-0", "train", TABLE), vault.write_part(draft, "part-1", "test", TABLE.slice(1))]
-    return vault.commit_dataset(draft, parts, schema=TABLE.schema, lineage=(("flights.csv", "ab" * 32),), rejected={"no-arrival": 4})
+def said(capsys: Captured) -> Any:
+    return json.loads(capsys.readouterr().out)
 
 
-def test_versions_are_listed_and_shown(flights: DatasetVersion, capsys: Captured):
+def test_versions_are_listed_with_their_tags(home: Home, capsys: Captured):
+    first = vaults.flights(home)
+    second = vaults.more_flights(home, first, tags=("good",))
     assert main(["data", "list", "--json"]) == 0
-    (listed,) = json.loads(capsys.readouterr().out)["datasets"]
-    assert (listed["version"], listed["rows"], listed["parts"]) == (str(flights), 5, 2)
+    old, new = said(capsys)["datasets"]
+    assert (old["version"], old["rows"], old["parts"], old["tags"]) == (str(first), 5, 2, [])
+    assert (new["version"], new["rows"], new["tags"]) == (str(second), 6, ["good", "latest"])
 
+
+def test_a_version_is_shown_with_what_it_was_made_from(home: Home, capsys: Captured):
+    vaults.flights(home)
     assert main(["data", "show", "flights", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    shown = said(capsys)
     assert shown["rows"] == {"train": 3, "test": 2} and shown["rejected"] == {"no-arrival": 4}
     assert shown["schema"] == {"distance": "double"} and shown["digest"] == "3f" * 32
+    assert shown["lineage"]["source:flights.csv"] == "ab" * 32
+    assert (shown["tags"], shown["shared_parts"]) == (["latest"], 0)
 
 
-def test_a_version_that_is_whole_verifies_and_one_flipped_byte_does_not(flights: DatasetVersion, home: Home, capsys: Captured):
+def test_a_version_tells_how_many_parts_it_shares(home: Home, capsys: Captured):
+    vaults.more_flights(home, vaults.flights(home))
+    assert main(["data", "show", "flights", "--json"]) == 0
+    shown = said(capsys)
+    assert (shown["parts"], shown["shared_parts"]) == (2, 1)
+
+
+def test_a_tag_finds_its_version_and_moves(home: Home, capsys: Captured):
+    first = vaults.flights(home)
+    second = vaults.more_flights(home, first)
+    assert main(["data", "tag", "flights@3f", "good", "--json"]) == 0
+    assert said(capsys) == {"version": str(first), "tag": "good", "before": None}
+    assert main(["data", "show", "flights@good", "--json"]) == 0
+    assert said(capsys)["version"] == str(first)
+    assert main(["data", "tag", "flights", "good", "--json"]) == 0
+    assert said(capsys) == {"version": str(second), "tag": "good", "before": str(first)}
+
+
+def test_a_name_that_can_be_no_tag_is_refused(home: Home, capsys: Captured):
+    vaults.flights(home)
+    assert main(["data", "tag", "flights", "../up"]) == 1
+    assert "'../up' cannot be a tag" in capsys.readouterr().err
+
+
+def test_a_version_that_is_whole_verifies_and_one_flipped_byte_does_not(home: Home, capsys: Captured):
+    vaults.flights(home)
     assert main(["data", "verify", "flights@3f"]) == 0
     part = next(path for path in Path(home.store.removeprefix("file://")).rglob("*") if path.is_file() and path.read_bytes()[:4] == b"PARE")
     damaged = bytearray(part.read_bytes())
@@ -41,9 +69,16 @@ def test_a_version_that_is_whole_verifies_and_one_flipped_byte_does_not(flights:
     part.write_bytes(damaged)
     capsys.readouterr()
     assert main(["data", "verify", "flights", "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["error"]["type"] == "TamperError"
+    assert said(capsys)["error"]["type"] == "TamperError"
 
 
-def test_an_unknown_name_is_an_error_with_a_hint(flights: DatasetVersion, capsys: Captured):
+def test_an_unknown_name_is_an_error_with_a_hint(home: Home, capsys: Captured):
+    vaults.flights(home)
     assert main(["data", "show", "fligths"]) == 1
     assert "flights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["flights@", "@3f", "a/b", "../flights"])
+def test_what_can_be_no_version_is_refused_as_written(name: str, capsys: Captured):
+    assert main(["data", "show", name]) == 2
+    assert capsys.readouterr().err == f"error: {name!r} names no version\n  write NAME, NAME@DIGEST or NAME@TAG\n"

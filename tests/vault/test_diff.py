@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mlray.vault.diff import Column, Count, Moved, Parts, Source, diff
+from mlray.vault.diff import Column, Count, Moved, Parts, Source, Statistics, diff
 from mlray.vault.version import Json, Manifest, Part
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -12,8 +12,8 @@ def part(name: str, split: str, rows: int, file: str) -> Part:
     return Part(name, file, split, rows, rows * 10, "d" * 64)
 
 
-def manifest(digest: str, *parts: Part, schema=(("distance", "int64"),), rejected=(), lineage=(), stats: Json = None) -> Manifest:
-    return Manifest("dataset", "flights", digest * 64, NOON, parts, schema, rejected, lineage, {"stats": stats})
+def manifest(digest: str, *parts: Part, schema=(("distance", "int64"),), rejected=(), lineage=()) -> Manifest:
+    return Manifest("dataset", "flights", digest * 64, NOON, parts, schema, rejected, lineage, {})
 
 
 def test_two_versions_that_are_the_same_differ_in_nothing():
@@ -55,8 +55,17 @@ def test_sources_and_code_that_changed_are_told():
 
 
 def test_statistics_that_moved_are_told_and_noise_is_not():
-    before = manifest("a", stats={"x": {"count": 100, "nulls": 2, "min": 0, "max": 10, "mean": 5.0}, "old": {"count": 1}})
-    after = manifest("b", stats={"x": {"count": 200, "nulls": 5, "min": 0, "max": 12, "mean": 5.05}, "new": {"count": 1}})
-    assert diff(before, after).statistics == (Moved("x", "max", 10, 12),)
-    far = manifest("b", stats={"x": {"count": 100, "nulls": 50, "min": 0, "max": 10, "mean": 6.0}})
-    assert diff(before, far).statistics == (Moved("x", "nulls", 0.02, 0.5), Moved("x", "mean", 5.0, 6.0))
+    x: dict[str, Json] = {"rows": 100, "nulls": 2, "min": 0, "max": 10, "mean": 5.0, "deviation": 2.0}
+    before: Statistics = {"x": x, "old": {"rows": 1, "nulls": 0}}
+    noise: Statistics = {"x": x | {"rows": 200, "nulls": 5, "max": 12, "mean": 5.1}, "new": {"rows": 1, "nulls": 1}}
+    held = manifest("a")
+    assert diff(held, held, (before, noise)).statistics == (Moved("x", "max", 10, 12),)
+    far: Statistics = {"x": x | {"nulls": 50, "mean": 6.0}}
+    assert diff(held, held, (before, far)).statistics == (Moved("x", "share of nulls", 0.02, 0.5), Moved("x", "mean", 5.0, 6.0))
+
+
+def test_a_protected_column_has_no_statistics_but_its_nulls():
+    held = manifest("a")
+    assert diff(held, held, ({"mail": {"rows": 10, "nulls": 0}}, {"mail": {"rows": 10, "nulls": 5}})).statistics == (
+        Moved("mail", "share of nulls", 0.0, 0.5),
+    )

@@ -1,0 +1,67 @@
+"""What `mlray data show` tells of a version, from its manifest: nothing is opened for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlray.vault.version import DatasetVersion, Json, Manifest, ModelVersion, Part
+
+ASIDE = frozenset({"rejected", "pieces", "report"})  # splits that hold no rows to train on
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A sealed column: its type, what it was classed as, and what was done to protect it."""
+
+    column: str
+    type: str
+    classed: str | None
+    protection: str | None
+
+
+def about(found: DatasetVersion | ModelVersion, tags: Sequence[str]) -> dict[str, Any]:
+    """Its facts by name; what the manifest says beyond them is under `about`."""
+    held, rest = found.manifest, dict(found.manifest.about)
+    classes, protection = (_mapping(rest.pop(name, None)) for name in ("classes", "protection"))
+    facts = {
+        "version": str(found),
+        "digest": found.digest,
+        "created": held.created,
+        "tags": list(tags),
+        "rows": {split: held.rows(split) for split in held.splits if split not in ASIDE},
+        "rejected": dict(held.rejected),
+        "bytes": sum(part.bytes for part in held.parts),
+        "parts": len(held.parts),
+        "shared_parts": sum(not own(part, held) for part in held.parts),
+        "keep": rest.pop("keep", None),
+        "checks": rest.pop("checks", None),
+        "evolution": rest.pop("evolution", None),
+        "columns": tuple(Column(name, kind, _said(classes.get(name)), _said(protection.get(name))) for name, kind in held.schema),
+        "schema": dict(held.schema),
+        "lineage": dict(held.lineage),
+    }
+    return facts | {"about": rest}
+
+
+def own(part: Part, held: Manifest) -> bool:
+    """Whether the file was sealed for this version, and not for one before it."""
+    return part.file.startswith(f"{held.digest}/")
+
+
+def rows(held: Manifest) -> int:
+    """Rows to train and measure on."""
+    return sum(held.rows(split) for split in held.splits if split not in ASIDE)
+
+
+def _mapping(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _said(value: Json) -> str | None:
+    """`mask`, or `mask, keep 4` of a longer way to write it."""
+    if isinstance(value, dict):
+        more = [f"{name} {said}" for name, said in value.items() if name != "how" and said not in (None, [], 0)]
+        return ", ".join([str(value.get("how", "")), *more])
+    return None if value is None else str(value)
