@@ -7,18 +7,38 @@ it each time; a table in the order of its keys' hashes is searched instead, so a
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlray.errors import WorkError
+from mlray.errors import SpecError, WorkError
 from mlray.ingest.blend import AsOf, Join
 from mlray.ingest.fingerprint import fingerprints
+from mlray.sources.piece import Found
+from mlray.units import Memory
 
 HASH, MOMENT, ROW, THERE, SEED = "_hash", "_moment", "_row", "_there", b"mlray.seed"
 SEEDS = 64  # two keys of a billion share a hash with a chance of 3 %, so the next seed all but always does
+
+
+WIDTH = {"text": 32, "binary": 4096, "bool": 1}  # bytes of a value, about; 8 of any other
+
+
+def fits(join: Join, found: Found, types: Mapping[str, str], most: Memory) -> bool:
+    """Whether the joined source goes to every node whole. By time alone it must: only equal keys can be looked for apart.
+
+    Raises SpecError when it must and does not.
+    """
+    used = {*join.whole_key, *join.taken}
+    wanted = found.rows * sum(WIDTH.get(types[name], 8) for name in used)
+    if wanted <= most.bytes or not join.as_of:
+        return wanted <= most.bytes
+    raise SpecError(
+        f"joins: {join.source} is joined as of a time, and its {found.rows:,} rows need about {Memory(wanted)}, more than {most}",
+        hint="raise broadcast_most if every node has the memory, or join by key alone",
+    )
 
 
 def side(table: pa.Table, join: Join) -> pa.Table:

@@ -1,103 +1,209 @@
-"""Mill: what one Ray task does to its blocks, from text to sealed parts. Runs on any node, any number of times.
+"""Mill: what one Ray task does to its pieces, from the source to sealed parts. Runs on any node, any number of times.
 
 An edge: it reads the source, writes parts, and asks Ray on which node it is.
 """
 
 from __future__ import annotations
 
+import secrets as random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
 from mlray.errors import MlrayError
-from mlray.ingest import protect, report
-from mlray.ingest.refine import REJECTED, Refined, refine
-from mlray.ingest.report import BlockReport
+from mlray.ingest import aside, report, stats
+from mlray.ingest.checks import Counts
+from mlray.ingest.pieces import Cut
+from mlray.ingest.protect import scopes
+from mlray.ingest.refine import Refined, refine
+from mlray.ingest.report import BlockReport, part_name
 from mlray.ingest.spec import IngestJob
-from mlray.ingest.splits import TimeSplit
+from mlray.ingest.splits import REJECTED, TimeSplit
 from mlray.ledger.entry import Usage
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL, Capacity
 from mlray.sources import readers
 from mlray.sources.piece import Found
+from mlray.sources.places import Secrets, none
+from mlray.sources.typed import LINE
 from mlray.vault.keyring import DataKey
-from mlray.vault.store import Draft, VaultAddress
+from mlray.vault.store import Draft, Vault, VaultAddress
 from mlray.vault.version import Part
 
-Sink = Callable[[str, str, pa.Table], Part]  # part name, split, rows -> what was stored
 CPUS = 1.0  # of one task
+
+
+class Writer(Protocol):
+    """Where a task puts what it made."""
+
+    def write(self, name: str, split: str, rows: pa.Table, work: str) -> Part: ...
+    def done(self, found: BlockReport) -> None: ...
+    def receipts(self, works: Sequence[str]) -> Mapping[str, bytes]: ...
+
+
+class Sink(Protocol):
+    """Travels to the task, and opens the writer there."""
+
+    def open(self, job: IngestJob) -> Writer: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The sink of every real ingest. Holds an address and a wrapped key."""
+    """The sink of every real ingest. Holds an address and wrapped keys."""
 
     draft: Draft
 
-    def __call__(self, name: str, split: str, rows: pa.Table) -> Part:
-        return self.draft.address.open().write_part(self.draft, name, split, rows)
+    def open(self, job: IngestJob) -> Writer:
+        return Sealing(self.draft.address.open(), self.draft, job)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """Seals parts into the vault, and leaves a receipt of each piece: whoever runs this version again does not repeat it."""
+
+    vault: Vault
+    draft: Draft
+    job: IngestJob
+
+    def write(self, name: str, split: str, rows: pa.Table, work: str) -> Part:
+        return self.vault.write_part(self.draft, name, split, rows, work=work)
+
+    def done(self, found: BlockReport) -> None:
+        self.vault.receipt(self.draft, found.work, found.to_json().encode())
+
+    def receipts(self, works: Sequence[str]) -> Mapping[str, bytes]:
+        return self.vault.receipts(self.draft, works)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a task is sent: names and addresses, no row and no secret. `sides` refers to the joined tables."""
+    """What a task is sent: names and addresses, no row and no secret.
+
+    `job` is settled. `founds` are the main sources. `sides` refers to the tables of the joins, made ready, None where the rows
+    have been joined already; `repeated` to the numbers of the rows that repeat a key, by block. Rows before `before` are late.
+    """
 
     job: IngestJob
-    main: Found
-    slices: int
+    founds: tuple[Found, ...]
+    deals: tuple[tuple[Cut, ...], ...]
     cpus: float
-    sides: Any
     vault: VaultAddress
     sink: Sink
+    sides: Any
+    repeated: Any = None
+    before: datetime | None = None
 
-    def keys(self) -> dict[str, DataKey]:
-        """Pseudonym keys by column: the same value has the same pseudonym in every version of the dataset."""
-        wanted = protect.scopes(self.job)
-        keyring = self.vault.open().keyring if wanted else None
-        return {name: keyring.pseudonym_key(scope) for name, scope in wanted.items()} if keyring else {}
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a task opens once for all its pieces."""
+
+    sides: tuple[pa.Table | None, ...]
+    repeated: Mapping[int, Sequence[int]]
+    keys: Mapping[str, DataKey]
+    writer: Writer
+    secrets: Secrets
+    node: Usage
 
 
 def mill(batch: pa.Table, work: Work) -> Iterator[pa.Table]:
-    """What a task does: every block of its slices, from text to sealed parts. Yields one line of JSON a block."""
+    """What a task does: every piece it was dealt, from the source to sealed parts. Yields one line of JSON a piece."""
     try:
-        sides, keys, node = ray.get(work.sides), work.keys(), _node()
+        opened = open_work(work)
         for number in batch["id"].to_pylist():
-            yield from (pa.table({"line": [found.to_json()]}) for found in grind(number, work, sides, keys, node))
+            yield from (pa.table({"line": [found.to_json()]}) for found in grind(work, work.deals[number], opened))
     except MlrayError as error:
         yield pa.table({"line": [report.failure(error)]})
 
 
-def grind(number: int, work: Work, sides: tuple[pa.Table, ...], keys: dict[str, DataKey], node: Usage) -> Iterator[BlockReport]:
-    """The blocks of one slice, sealed one after the other. Block 7 is the same rows in every attempt."""
-    job, main = work.job, work.main
+def open_work(work: Work) -> Opened:
+    vault = work.vault.open()
+    repeated = ray.get(work.repeated) if work.repeated is not None else {}
+    return Opened(ray.get(work.sides), repeated, keys_of(work.job, vault), work.sink.open(work.job), secrets_of(vault), this_node())
+
+
+def grind(work: Work, cuts: Sequence[Cut], opened: Opened) -> Iterator[BlockReport]:
+    """The pieces, sealed one after the other; those with a receipt are not read again. Holds one piece at a time."""
+    receipts = opened.writer.receipts([cut.work for cut in cuts])
+    yield from (report.from_json(receipts[cut.work]) for cut in cuts if cut.work in receipts)
     begun = time.monotonic()
-    for piece, rows in readers.read(main, job.sources[job.main], main.pieces[number :: work.slices]):
-        refined = refine(rows, job, sides, keys)
-        parts = tuple(work.sink(f"{split}-{piece.number:05d}", split, table) for split, table in refined.pieces.items())
-        yield _report(job, piece.number, rows.num_rows, refined, parts, replace(node, seconds=time.monotonic() - begun))
+    for cut, rows in raw(work, [cut for cut in cuts if cut.work not in receipts], opened):
+        yield seal(work, cut, rows, opened, begun)
         begun = time.monotonic()
 
 
-def _report(job: IngestJob, block: int, rows: int, refined: Refined, parts: tuple[Part, ...], usage: Usage) -> BlockReport:
-    kept = {split: piece for split, piece in refined.pieces.items() if split != REJECTED}
-    periods = {split: (min_max["min"].isoformat(), min_max["max"].isoformat()) for split, min_max in _extents(kept, job)}
-    positives = {split: pc.sum(piece[job.label.name]).as_py() or 0 for split, piece in kept.items()} if job.label else {}
-    return BlockReport(block, rows, parts, refined.rejected, refined.warned, periods, positives, usage)
+def raw(work: Work, cuts: Sequence[Cut], opened: Opened) -> Iterator[tuple[Cut, pa.Table]]:
+    """The rows of each piece as they were read, in order."""
+    for source, group in groupby(cuts, key=lambda cut: cut.source):
+        by_number = {cut.piece.number: cut for cut in group}
+        spec = work.job.sources[work.job.mains[source]]
+        for piece, rows in readers.read(work.founds[source], spec, [cut.piece for cut in by_number.values()], opened.secrets):
+            yield by_number[piece.number], rows
 
 
-def _extents(pieces: dict[str, pa.Table], job: IngestJob) -> Iterator[tuple[str, Any]]:
-    if isinstance(job.split, TimeSplit):
-        yield from ((split, pc.min_max(piece[job.split.column]).as_py()) for split, piece in pieces.items())
+def seal(work: Work, cut: Cut, rows: pa.Table, opened: Opened, begun: float, used: float = 0.0) -> BlockReport:
+    """One piece: refined, sealed, and its receipt left. It took since `begun`, and `used` seconds before."""
+    job, writer = work.job, opened.writer
+    late: Counts = {}
+    if job.duplicates:
+        rows = aside.repeats(rows, opened.repeated.get(cut.block, ()), job.duplicates)
+    if job.late and work.before:
+        rows, late = aside.late(rows, job.late, work.before)
+    refined = refine(rows, job, opened.sides, opened.keys)
+    parts = tuple(writer.write(part_name(split, cut.block), split, piece, cut.work) for split, piece in refined.pieces.items())
+    usage = replace(opened.node, seconds=used + time.monotonic() - begun)
+    found = _report(job, cut, rows.num_rows, refined, parts, usage)
+    found = replace(found, warned=found.warned | late, seen=_seen(job, rows, refined))
+    writer.done(found)
+    return found
 
 
-def _node() -> Usage:
+def keys_of(job: IngestJob, vault: Vault) -> dict[str, DataKey]:
+    """Pseudonym keys, by the names under which `refine` looks for them: equal values stay equal in every version."""
+    return {name: vault.keyring.pseudonym_key(scope) for name, scope in scopes(job).items()}
+
+
+def secrets_of(vault: Vault) -> Secrets:
+    return none
+
+
+def this_node() -> Usage:
     """One CPU of this node, for no time yet."""
     context = ray.get_runtime_context()
     labels, node = context.get_node_labels(), context.get_node_id()
     cpus = next((n["Resources"].get("CPU", CPUS) for n in ray.nodes() if n["NodeID"] == node), CPUS)
     capacity = labels.get(MARKET_LABEL, Capacity.ON_DEMAND)
     return Usage(labels.get(NODE_TYPE_LABEL, ""), str(capacity), 0.0, min(1.0, CPUS / cpus))
+
+
+def _report(job: IngestJob, cut: Cut, rows: int, refined: Refined, parts: tuple[Part, ...], usage: Usage) -> BlockReport:
+    kept = {split: piece for split, piece in refined.pieces.items() if split != REJECTED}
+    column = job.split.column if isinstance(job.split, TimeSplit) else ""
+    periods = {split: _extent(piece[column]) for split, piece in kept.items()} if column else {}
+    positives = {split: pc.sum(piece[job.label.name]).as_py() or 0 for split, piece in kept.items()} if job.label else {}
+    told = stats.of(kept, job) if job.report == "full" else {}
+    return BlockReport(
+        cut.block, rows, parts, refined.rejected, refined.warned, periods, positives, usage, told, cut.work, random.token_hex(8)
+    )
+
+
+def _extent(column: pa.ChunkedArray) -> tuple[str, str]:
+    found = pc.min_max(column).as_py()
+    return found["min"].isoformat(), found["max"].isoformat()
+
+
+def _seen(job: IngestJob, rows: pa.Table, refined: Refined) -> str:
+    """The newest time of a row that was kept: one bad row from the future must not make all that follow late."""
+    if not job.late:
+        return ""
+    moments = rows[job.late.column]
+    if REJECTED in refined.pieces:
+        moments = moments.filter(pc.invert(pc.is_in(rows[LINE], value_set=refined.pieces[REJECTED][LINE].combine_chunks())))
+    newest = pc.max(moments).as_py()
+    return newest.isoformat() if newest else ""

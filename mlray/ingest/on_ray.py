@@ -1,138 +1,240 @@
-"""Ray Data: raw rows -> a sealed DatasetVersion. read, join, check, label, protect, split, seal; then one commit.
+"""Ray Data: raw rows -> a sealed DatasetVersion. read, evolve, join, check, label, protect, split, seal; then one commit.
 
-One task does all of it for its blocks, so plain rows never leave the process that read them: through Ray's object store
-come the small joined tables one way, and one line of JSON a block the other way. Each task reads its own pieces alone.
+One task does all of it for its pieces, so plain rows never leave the process that read them: through Ray's object store come
+the joined tables one way, and one line of JSON a piece the other way. Only a join to a source too large for that moves rows.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import ray
-import ray.data
-from ray.exceptions import RayError
 
-from mlray.errors import WorkError
-from mlray.ingest import identity, join, report
+from mlray.errors import KeyringError, SpecError, StoreError, WorkError
+from mlray.ingest import aside, evolve, identity, join, pieces, report, shuffle, tasks
 from mlray.ingest.code import code_digest
 from mlray.ingest.mill import CPUS as CPUS  # callers admit an ingest by it
-from mlray.ingest.mill import Sealed, Work, mill
+from mlray.ingest.mill import Sealed, Work, secrets_of
+from mlray.ingest.pieces import Cut
+from mlray.ingest.protect import scopes
 from mlray.ingest.refine import schema
-from mlray.ingest.report import BlockReport, Ingested
+from mlray.ingest.report import PIECES, BlockReport, Ingested, part_name
 from mlray.ingest.spec import IngestJob
 from mlray.ledger.entry import Usage
 from mlray.progress import OnProgress, Progress, silent
 from mlray.sources import readers
 from mlray.sources.piece import Found
-from mlray.vault.store import Draft, VaultAddress
-from mlray.vault.version import DatasetVersion, Lineage, dataset_digest
+from mlray.sources.places import Secrets
+from mlray.vault.store import Draft, Vault, VaultAddress
+from mlray.vault.version import DatasetVersion, Json, Lineage, dataset_digest
 
 OnUsage = Callable[[str, Usage], None]  # a key that names this use once, and the use
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, once the sources were found: the job as it is meant for them, and what the version is named by."""
+
+    job: IngestJob
+    founds: Mapping[str, Found]
+    code: str
+    previous: DatasetVersion | None
+    before: datetime | None  # rows before it are late
+    lineage: Lineage
+
+    @property
+    def digest(self) -> str:
+        return dataset_digest(self.job.dataset, self.lineage)
+
+    @property
+    def mains(self) -> tuple[Found, ...]:
+        return tuple(self.founds[name] for name in self.job.mains)
 
 
 def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgress = silent, on_usage: OnUsage | None = None) -> Ingested:
     """One sealed version of the job's dataset; Ray must be connected unless the version is there already.
 
     `base` is where relative paths start. Raises SpecError for sources that are not what the job says, WorkError when rows
-    cannot be used; then nothing is committed, and what was written is removed.
+    cannot be used; then nothing is committed, and what was written is removed. After anything else (a killed driver, a lost
+    cluster, a full disk, a budget that is spent) the finished pieces are kept, and the next run goes on from there.
     """
-    inputs = {name: readers.find(name, source, base, job.rows_per_part) for name, source in job.sources.items()}
-    lineage = identity.lineage(job, inputs, code_digest())
-    digest = dataset_digest(job.dataset, lineage)
-    if known := vault.open().known_dataset(job.dataset, digest):
+    opened = vault.open()
+    secrets = secrets_of(opened)
+    plan = plan_of(job, {n: readers.find(n, source, base, job.rows_per_part, secrets) for n, source in job.sources.items()}, opened)
+    if known := _known(plan, opened):
         on_progress(Progress("ingest", f"{known} is there already"))
         return Ingested.found(known)
-    sides = tuple(join.side(readers.whole(inputs[j.source], job.sources[j.source]), j) for j in job.joins)
-    draft = vault.open().draft_dataset(job.dataset, digest)
+    for said in filter(None, (found.fact("stale") for found in plan.founds.values())):
+        on_progress(Progress("ingest", said))
+    draft = opened.draft_dataset(job.dataset, plan.digest)
     try:
-        with closing(run(work_of(job, inputs, sides, Sealed(draft)))) as lines:
-            reports = list(_told(lines, draft, identity.blocks(job, inputs), on_progress, on_usage))
-        for name, source in job.sources.items():
-            readers.unchanged(inputs[name], source)
-        version = commit(draft, job, lineage, reports)
-    except BaseException:
-        vault.open().discard(draft)
+        return _made(plan, draft, opened, secrets, on_progress, on_usage)
+    except (SpecError, WorkError):
+        opened.discard(draft)  # the same input would meet the same error
         raise
+
+
+def plan_of(job: IngestJob, founds: Mapping[str, Found], vault: Vault) -> Plan:
+    settled = evolve.settle(job, founds)
+    previous = _previous(job, vault)
+    before = aside.late_before(job.late, _seen(previous))
+    code = code_digest()
+    return Plan(settled, founds, code, previous, before, identity.lineage(job, founds, code, before))
+
+
+def _previous(job: IngestJob, vault: Vault) -> DatasetVersion | None:
+    try:
+        return vault.find_dataset(job.dataset)
+    except StoreError:
+        return None
+
+
+def _seen(version: DatasetVersion | None) -> datetime | None:
+    seen = version.manifest.about.get("seen") if version else None
+    return datetime.fromisoformat(str(seen)) if seen else None
+
+
+def _known(plan: Plan, vault: Vault) -> DatasetVersion | None:
+    """The version of this work, if it was made before. With a rule for late rows, that is the first of the same sources."""
+    if not plan.job.late:
+        return vault.known_dataset(plan.job.dataset, plan.digest)
+    versions = [found.manifest for found in vault.datasets() if found.name == plan.job.dataset]
+    same = identity.same_work(versions, plan.lineage)
+    return vault.known_dataset(plan.job.dataset, same.digest) if same else None
+
+
+def _made(plan: Plan, draft: Draft, vault: Vault, secrets: Secrets, on_progress: OnProgress, on_usage: OnUsage | None) -> Ingested:
+    sides, large = sides_of(plan, vault.address, secrets)
+    repeated = repeats_of(plan, vault.address)
+    cuts = identity.works(_common(plan, vault), plan.mains, pieces.cuts(plan.mains), repeated)
+    done = finished(cuts, draft, vault, plan.previous)
+    left = [cut for cut in cuts if cut.block not in done]
+    with closing(_lines(work_of(plan, left, sides, repeated, Sealed(draft)) if left else None, large)) as lines:
+        reports = list(_told(lines, done, draft, len(cuts), on_progress, on_usage))
+    for name, source in plan.job.sources.items():
+        readers.unchanged(plan.founds[name], source, secrets)
+    version = commit(plan, draft, vault, reports)
     on_progress(Progress("ingest", f"committed {version}"))
-    return Ingested.found(version, tuple(_usage(draft, found) for found in reports), reused=False)
+    return Ingested.found(version, tuple(_usage(draft, found) for found in reports if found.usage.seconds), reused=False)
 
 
-def work_of(job: IngestJob, inputs: dict[str, Found], sides: tuple[pa.Table, ...], sink: Sealed) -> Work:
-    cpus = ray.cluster_resources().get("CPU", CPUS)
-    blocks = identity.blocks(job, inputs)
-    slices, most = identity.slices(blocks, cpus), identity.cpus_at_most(blocks, cpus)
-    return Work(job, inputs[job.main], slices, most, ray.put(sides), sink.draft.address, sink)
+def sides_of(plan: Plan, vault: VaultAddress, secrets: Secrets) -> tuple[tuple[pa.Table | None, ...], dict[int, shuffle.Side]]:
+    """The joined sources made ready, in the order of the joins; and those that are too large for it, by their place among them."""
+    job, wholes, ready = plan.job, dict[str, pa.Table](), list[pa.Table | None]()
+    large: dict[int, shuffle.Side] = {}
+    for number, how in enumerate(job.joins):
+        found, source = plan.founds[how.source], job.sources[how.source]
+        if join.fits(how, found, source.types, job.broadcast_most):
+            whole = wholes[how.source] if how.source in wholes else readers.whole(found, source, secrets)
+            wholes[how.source] = whole
+            ready.append(join.side(whole, how))
+        else:
+            ready.append(None)
+            large[number] = shuffle.side([found], [source], vault)
+    return tuple(ready), large
 
 
-def run(work: Work) -> Generator[str, None, None]:
-    """The lines of all blocks, as they come. Tasks of a lost node are run again by Ray."""
-    with _settings():
-        rows = ray.data.range(work.slices, override_num_blocks=work.slices)
-        limits = rows.context.execution_options
-        limits.resource_limits = limits.resource_limits.copy(cpu=work.cpus)
-        lines = rows.map_batches(mill, batch_size=None, batch_format="pyarrow", fn_kwargs={"work": work}, num_cpus=CPUS)
+def repeats_of(plan: Plan, vault: VaultAddress) -> shuffle.Repeats:
+    """The rows of the main sources that repeat a key, by block. Raises WorkError when none may."""
+    rule = plan.job.duplicates
+    if not rule:
+        return {}
+    there = shuffle.side(plan.mains, [plan.job.sources[name] for name in plan.job.mains], vault)
+    found = shuffle.find_repeats(there, rule.key, "last" if rule.keep == "last" else "first")
+    aside.refuse_repeats(sum(map(len, found.values())), rule)
+    return found
+
+
+def _common(plan: Plan, vault: Vault) -> str:
+    joined = [plan.founds[how.source] for how in plan.job.joins]
+    keys = [vault.keyring.pseudonym_key(scope).id for scope in scopes(plan.job).values()] if scopes(plan.job) else []
+    return identity.common_work(plan.job, joined, plan.code, keys, plan.before)
+
+
+def finished(cuts: Sequence[Cut], draft: Draft, vault: Vault, previous: DatasetVersion | None) -> dict[int, BlockReport]:
+    """What need not be done again, by block: pieces with a receipt of an earlier run, and pieces the version before has."""
+    receipts = vault.receipts(draft)
+    shared = _kept(vault, previous) if previous else {}
+    done: dict[int, BlockReport] = {}
+    for cut in cuts:
+        if cut.work in receipts:
+            done[cut.block] = report.from_json(receipts[cut.work])
+        elif previous and (found := shared.get(cut.work)):
+            parts = tuple(vault.share_part(draft, part, previous) for part in found.parts)
+            done[cut.block] = replace(found, parts=parts).placed(cut.block)
+    return done
+
+
+def _kept(vault: Vault, previous: DatasetVersion) -> dict[str, BlockReport]:
+    """What the version before keeps of its pieces. One whose keys were destroyed shares nothing."""
+    if PIECES not in previous.manifest.splits:
+        return {}
     try:
-        with _quiet():
-            for batch in lines.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                yield from batch["line"].to_pylist()
-    except RayError as error:
-        # The kind of error alone: its text may quote rows.
-        what = type(getattr(error, "cause", None) or error).__name__
-        raise WorkError(f"the ingest failed: a task ended with {what}", hint="see Ray's logs for the whole story") from error
+        lines = vault.read(previous, PIECES)["line"].to_pylist()
+    except KeyringError:
+        return {}
+    return report.with_parts(lines, previous.manifest.parts)
 
 
-@contextmanager
-def _settings() -> Iterator[None]:
-    """Ray Data without bars of its own, and each block's line handed over at once instead of gathered into larger blocks."""
-    context = ray.data.DataContext.get_current()
-    wanted = {"enable_progress_bars": False, "print_on_execution_start": False, "target_max_block_size": 1}
-    before = {name: getattr(context, name) for name in wanted}
-    try:
-        for name, value in wanted.items():
-            setattr(context, name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(context, name, value)
+def work_of(plan: Plan, cuts: Sequence[Cut], sides: tuple[pa.Table | None, ...], repeated: shuffle.Repeats, sink: Sealed) -> Work:
+    dealt, most = pieces.deal(cuts, pieces.tasks(len(cuts), tasks.cpus())), pieces.cpus_at_most(len(cuts), tasks.cpus())
+    around = {"repeated": ray.put(repeated) if repeated else None, "before": plan.before}
+    return Work(plan.job, plan.mains, dealt, most, sink.draft.address, sink, ray.put(sides), **around)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Ray Data's notes stay in its log file; on the terminal, only its errors."""
-    consoles = [handler for handler in logging.getLogger("ray.data").handlers if isinstance(handler, logging.StreamHandler)]
-    before = [handler.level for handler in consoles]
-    try:
-        for handler in consoles:
-            handler.setLevel(logging.ERROR)
-        yield
-    finally:
-        for handler, level in zip(consoles, before, strict=True):
-            handler.setLevel(level)
+def _lines(work: Work | None, large: Mapping[int, shuffle.Side]) -> Generator[str, None, None]:
+    if work:
+        yield from shuffle.run(work, large) if large else tasks.run(work)
 
 
-def _told(lines: Iterator[str], draft: Draft, expected: int, on_progress: OnProgress, on_usage: OnUsage | None) -> Iterator[BlockReport]:
-    done, rows, rejected = 0, 0, 0
-    for line in lines:
-        found = report.from_json(line)
-        done, rows, rejected = done + 1, rows + found.rows, rejected + sum(found.rejected.values())
+def _told(
+    lines: Iterator[str], done: Mapping[int, BlockReport], draft: Draft, expected: int, on_progress: OnProgress, on_usage: OnUsage | None
+) -> Iterator[BlockReport]:
+    """Every report: of finished pieces first, then of the others as they come."""
+    rows = rejected = count = 0
+    for found in done.values():
+        rows, rejected, count = rows + found.rows, rejected + sum(found.rejected.values()), count + 1
+        yield found
+    if done:
+        on_progress(Progress("ingest", f"{len(done):,} of {expected:,} pieces were finished before", count, expected))
+    for found in map(report.from_json, lines):
+        rows, rejected, count = rows + found.rows, rejected + sum(found.rejected.values()), count + 1
         if on_usage:
             on_usage(*_usage(draft, found))
-        on_progress(Progress("ingest", f"{rows:,} rows read, {rejected:,} rejected", done, max(done, expected)))
+        on_progress(Progress("ingest", f"{rows:,} rows read, {rejected:,} rejected", count, expected))
         yield found
 
 
 def _usage(draft: Draft, found: BlockReport) -> tuple[str, Usage]:
-    return f"ingest/{draft.id}/{found.block}", found.usage
+    return f"ingest/{draft.digest}/{found.attempt}", found.usage
 
 
-def commit(draft: Draft, job: IngestJob, lineage: Lineage, reports: list[BlockReport]) -> DatasetVersion:
+def commit(plan: Plan, draft: Draft, vault: Vault, reports: list[BlockReport]) -> DatasetVersion:
     totals = report.total(reports)
     if not totals.parts:
-        raise WorkError(f"source {job.main} holds no rows", hint="a version without rows is of no use, so none was made")
-    about = totals.about | {"job": job.name, "owner": job.owner, "label": job.label.name if job.label else None}
-    vault = draft.address.open()
-    return vault.commit_dataset(draft, totals.parts, schema=schema(job), lineage=lineage, rejected=totals.rejected, about=about)
+        raise WorkError(f"source {', '.join(plan.job.mains)} holds no rows", hint="a version without rows is of no use, so none was made")
+    table = pa.table({"line": report.kept_lines(sorted(reports, key=lambda found: found.block))})
+    parts = (*totals.parts, vault.write_part(draft, part_name(PIECES, 0), PIECES, table))
+    return vault.commit_dataset(
+        draft, parts, schema=schema(plan.job), lineage=plan.lineage, rejected=totals.rejected, about=totals.about | about(plan, reports)
+    )
+
+
+def about(plan: Plan, reports: Sequence[BlockReport]) -> dict[str, Json]:
+    job, previous = plan.job, plan.previous.manifest if plan.previous else None
+    columns = {field.name: str(field.type) for field in schema(job)}
+    stale: list[Json] = [said for found in plan.founds.values() if (said := found.fact("stale"))]
+    seen = report.newest(reports, str(previous.about.get("seen") or "") if previous else "")
+    return {
+        "job": job.name,
+        "owner": job.owner,
+        "label": job.label.name if job.label else None,
+        "evolution": evolve.evolution(job, plan.founds, columns, previous),
+        **({"stale": stale} if stale else {}),
+        **({"seen": seen} if seen else {}),
+    }

@@ -1,23 +1,28 @@
-"""What comes back of a block: its parts and a few counts, never a row. And what a whole ingest came to."""
+"""What comes back of a piece: its parts and a few counts, never a row. And what a whole ingest came to."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from mlray import errors
 from mlray.errors import MlrayError, WorkError
 from mlray.ingest.checks import Counts
-from mlray.ingest.refine import REJECTED
+from mlray.ingest.splits import REJECTED
 from mlray.ledger.entry import Usage
 from mlray.vault.version import DatasetVersion, Json, Part
+
+PIECES = "pieces"  # the split that holds a version's block reports, for the next version to share its parts
 
 
 @dataclass(frozen=True, slots=True)
 class BlockReport:
-    """One block, sealed. `periods` is (first, last) value of the split column by split, ISO 8601; `positives` rows with label 1."""
+    """One piece, sealed. `periods` is (first, last) value of the split column by split, ISO 8601; `positives` rows with label 1.
+
+    `work` names what it was made from, `attempt` this making of it. `seen` is the newest time of the column that tells late rows.
+    """
 
     block: int
     rows: int
@@ -27,9 +32,22 @@ class BlockReport:
     periods: dict[str, tuple[str, str]]
     positives: dict[str, int]
     usage: Usage
+    stats: dict[str, Json] = field(default_factory=dict)
+    work: str = ""
+    attempt: str = ""
+    seen: str = ""
 
     def to_json(self) -> str:
         return json.dumps({"report": asdict(self)})
+
+    def placed(self, block: int) -> BlockReport:
+        """The same piece as another block of another version: it was sealed already, so it is used for no time."""
+        parts = tuple(replace(part, name=part_name(part.split, block)) for part in self.parts)
+        return replace(self, block=block, parts=parts, usage=replace(self.usage, seconds=0.0))
+
+
+def part_name(split: str, block: int) -> str:
+    return f"{split}-{block:05d}"
 
 
 def failure(error: MlrayError) -> str:
@@ -37,7 +55,7 @@ def failure(error: MlrayError) -> str:
     return json.dumps({"failure": [type(error).__name__, error.message, error.hint]})
 
 
-def from_json(line: str) -> BlockReport:
+def from_json(line: str | bytes) -> BlockReport:
     """The report. Raises the error, if that is what came back."""
     value = json.loads(line)
     if "failure" in value:
@@ -47,6 +65,20 @@ def from_json(line: str) -> BlockReport:
     fields["parts"] = tuple(map(Part.from_json, fields["parts"]))
     fields["periods"] = {split: (first, last) for split, (first, last) in fields["periods"].items()}
     return BlockReport(**(fields | {"usage": Usage(**fields["usage"])}))
+
+
+def kept_lines(reports: Sequence[BlockReport]) -> list[str]:
+    """The reports as a version keeps them; its manifest names the parts."""
+    return [replace(found, parts=()).to_json() for found in reports]
+
+
+def with_parts(lines: Iterable[str], parts: Iterable[Part]) -> dict[str, BlockReport]:
+    """The reports of a version by their work, each with its parts again."""
+    by_work: dict[str, list[Part]] = {}
+    for part in parts:
+        by_work.setdefault(part.work, []).append(part)
+    reports = [from_json(line) for line in lines]
+    return {found.work: replace(found, parts=tuple(by_work.get(found.work, ()))) for found in reports if found.work}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +95,14 @@ class Ingested:
     @classmethod
     def found(cls, version: DatasetVersion, usages: tuple[tuple[str, Usage], ...] = (), reused: bool = True) -> Ingested:
         manifest = version.manifest
-        kept = sum(part.rows for part in manifest.parts if part.split != REJECTED)
-        return cls(version, kept + sum(rows for _, rows in manifest.rejected), kept, manifest.rejected, usages, reused)
+        read = manifest.about.get("rows_read", 0)
+        assert isinstance(read, int)
+        return cls(version, read, read - sum(rows for _, rows in manifest.rejected), manifest.rejected, usages, reused)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All blocks of an ingest together."""
+    """All pieces of an ingest together."""
 
     parts: tuple[Part, ...]
     rejected: Counts
@@ -77,7 +110,7 @@ class Totals:
 
 
 def total(reports: Iterable[BlockReport]) -> Totals:
-    """Raises WorkError when a block between the first and the last one is missing."""
+    """Raises WorkError when a piece between the first and the last one is missing."""
     found = {report.block: report for report in reports}
     if lost := sorted(set(range(len(found))) - found.keys()):
         raise WorkError(f"block {lost[0]} did not come back", hint="run the ingest again; nothing was committed")
@@ -94,6 +127,15 @@ def total(reports: Iterable[BlockReport]) -> Totals:
         "periods": {split: list(_period(ordered, split)) for split in sorted({s for r in ordered for s in r.periods})},
     }
     return Totals(tuple(part for report in ordered for part in report.parts), dict(rejected), about)
+
+
+def newest(reports: Iterable[BlockReport], before: str = "") -> str:
+    """The newest time any version has seen, ISO 8601; "" when none has."""
+    return max([before, *(found.seen for found in reports)])
+
+
+def kept(parts: Mapping[str, int]) -> int:
+    return sum(rows for split, rows in parts.items() if split != REJECTED)
 
 
 def _period(reports: list[BlockReport], split: str) -> tuple[str, str]:
