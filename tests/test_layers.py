@@ -21,7 +21,7 @@ EDGE_NAMES = {"on_ray", "store", "__main__"}
 EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "launch.shim.sitecustomize"}
 for folder, names in {
     "access": "audit_store",
-    "vault": "kms remote aws transit subject_states secrets blobs shelf pointers witness broom",
+    "vault": "kms remote aws transit subject_states secrets blobs objects shelf pointers witness broom",
     "ledger": "rows",
     "sources": "readers places line_files csv filed jsonl text parquet orc avro binary images delta iceberg lance",
     "ingest": "code mill shuffle tasks",

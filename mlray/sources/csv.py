@@ -2,59 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import csv
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import places, texts, typed
+from mlray.sources import filed, line_files, places, typed
 from mlray.sources.base import OnBad
 from mlray.sources.files import CsvSource
 from mlray.sources.piece import Found, Piece
-from mlray.sources.places import Secrets, none
+from mlray.sources.places import Place, Secrets, none
 from mlray.sources.shape import Taken, shape
 from mlray.sources.typed import ARROW
+from mlray.sources.units import Cut, Unit, named
 
 unchanged = places.unchanged
 
 
 def find(name: str, source: CsvSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
     """One scan: headers, line counts, and a digest of every piece. Raises SpecError."""
-    files = places.found_in(name, source, base, secrets)
-    where = places.called(name, files)
-    columns: dict[str, str] = {}
-    pieces: list[Piece] = []
-    rows = 0
-    for unit, there in enumerate(files):
-        with places.telling(f"source {name}: {places.shown(there.uri)}", there.uri):
-            first = texts.head(there, source)
-            names = header(first, source, f"{where}:1" if len(files) == 1 else f"{where}: {places.shown(there.uri)}:1")
-            columns |= dict.fromkeys(names, "text")
-            for piece, count in texts.scan(there, source, unit, rows_per_piece, len(first), len(pieces)):
-                pieces.append(piece)
-                rows += count
-    facts = (("rows_per_piece", str(rows_per_piece)), ("state", places.state(files)))
-    digest = hashlib.sha256(repr([(columns, source.encoding), *((p.unit, p.digest) for p in pieces)]).encode()).hexdigest()
-    found = Found(
-        name, where, tuple(f.uri for f in files), digest, tuple(columns.items()), tuple(pieces), rows, places.changed(files), facts
-    )
-    shape(source, columns, f"{where}:1")
-    return found
+
+    def look(there: Place) -> Unit:
+        first = line_files.head(there, source)
+        names = header(first, source, f"{places.shown(there.uri)}:1")
+        cuts = tuple(line_files.scan(there, source, rows_per_piece, len(first)))
+        columns = _widened(there, names, cuts, source, len(first)) if source.on_wider_column == "keep" else dict.fromkeys(names, "text")
+        return Unit(there.uri, columns, named(names, *(cut.digest for cut in cuts)), cuts)
+
+    return filed.find(name, source, base, secrets, look, ("rows_per_piece", str(rows_per_piece)))
 
 
 def read(found: Found, source: CsvSource, pieces: Sequence[Piece], secrets: Secrets = none) -> Iterator[tuple[Piece, pa.Table]]:
     """Raises WorkError naming line and column of what is not of its type, never a value."""
     taken = shape(source, dict(found.columns), found.where)
-    for unit, group in groupby(pieces, key=lambda piece: piece.unit):
-        first = texts.head(places.place(found.units[unit], source, secrets), source)
-        names = header(first, source, found.place(unit))
-        for piece, block in texts.blocks(found, source, unit, list(group), len(first), secrets):
+    for unit, there, group in filed.by_file(found, source, pieces, secrets):
+        first = line_files.head(there, source)
+        names = header(first, source, f"{found.place(unit)}:1")
+        for piece, block in line_files.blocks(there, source, group, len(first), found):
             yield piece, parse(block, names, taken, source, found.place(unit), piece.first)
 
 
@@ -91,13 +79,25 @@ def parse(block: bytes, names: tuple[str, ...], taken: tuple[Taken, ...], source
         )
     except pa.ArrowInvalid as bad:
         # Arrow's message quotes the row, so it is neither repeated nor chained.
-        raise WorkError(_mistake(str(bad), names, taken, where, first), hint="correct the file, or its types or nulls in the job") from None
+        raise WorkError(_mistake(str(bad), names, taken, where, first), hint=typed.CORRECT) from None
     if not source.multiline and table.num_rows != (lines := block.count(b"\n") + (not block.endswith(b"\n"))):
         raise WorkError(
             f"{where}: {lines} lines from line {first} hold {table.num_rows} rows",
             hint="no line may be empty; where values hold line breaks, write multiline: true",
         )
-    return typed.numbered(typed.finish(table, taken), first)
+    return typed.numbered(typed.finish(table, taken, (), where, first), first)
+
+
+def _widened(there: Place, names: tuple[str, ...], cuts: tuple[Cut, ...], source: CsvSource, skip: int) -> dict[str, str]:
+    """What the columns declared int really are. It takes one more pass, over those columns alone, which on_wider_column: keep asks for."""
+    whole = {how.of or here: how for here, how in source.wanted.items() if how.type == "int" and (how.of or here) in names}
+    found = dict.fromkeys(names, "text")
+    pieces = [Piece(number, 0, cut.start, cut.stop, cut.digest, cut.first) for number, cut in enumerate(cuts)]
+    for piece, block in line_files.cut_blocks(there, source, pieces, skip, cuts[0].rows if cuts else 1):
+        texted = tuple(Taken(name, name, "text") for name in whole if found[name] == "text")
+        table = parse(block, names, texted, source, there.path, piece.first)
+        found |= {column.there: "float" for column in texted if typed.broken(table[column.here])}
+    return found
 
 
 def _parse(source: CsvSource, columns: int) -> csv.ParseOptions:

@@ -121,14 +121,13 @@ def called(name: str, places: tuple[Place, ...]) -> str:
 
 def changed(places: tuple[Place, ...]) -> datetime | None:
     """When the newest file was changed."""
-    moments = [ns for p in places if (ns := p.info().mtime_ns)]
+    moments = [ns for info in infos(places) if (ns := info.mtime_ns)]
     return datetime.fromtimestamp(max(moments) / 1e9, UTC) if moments else None
 
 
 def state(places: tuple[Place, ...]) -> str:
     """Names how files lie there, without reading them: size and time of change."""
-    infos = [place.info() for place in places]
-    return hashlib.sha256(repr([(i.path, i.type.name, i.size, i.mtime_ns) for i in infos]).encode()).hexdigest()
+    return hashlib.sha256(repr([(i.path, i.type.name, i.size, i.mtime_ns) for i in infos(places)]).encode()).hexdigest()
 
 
 def unchanged(found: Found, source: FileSource, secrets: Secrets = none) -> None:
@@ -150,6 +149,12 @@ def chunks(there: Place, size: int = CHUNK) -> Generator[bytes, None, None]:
         raise
     except BROKEN as error:
         raise WorkError(f"{shown(there.uri)}: {why(error, there.packed)}", hint="copy the file again") from error
+
+
+def folder_of(uri: str) -> str:
+    """The folder that a file, folder or pattern names: what the paths of its files are told from."""
+    start, pattern = _fixed(uri)
+    return start.partition("?")[0] if pattern or start.endswith("/") or _is_folder(start) else start.rpartition("/")[0]
 
 
 def digest(there: Place) -> str:
@@ -184,6 +189,14 @@ def why(error: BaseException, packed: bool = False) -> str:
     if packed or isinstance(error, zipfile.BadZipFile | zlib.error | EOFError):
         return f"cannot be unpacked ({said})"
     return f"cannot be read ({said})"
+
+
+def infos(places: tuple[Place, ...]) -> list[fs.FileInfo]:
+    return places[0].system.get_file_info([place.path for place in places]) if places else []
+
+
+def _is_folder(uri: str) -> bool:
+    return uri.startswith("file://") and Path(shown(uri)).is_dir()
 
 
 def _in_package(uri: str) -> str:

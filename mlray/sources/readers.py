@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from mlray.errors import WorkError
-from mlray.sources import csv
+from mlray.sources import avro, binary, csv, jsonl, orc, parquet, text
 from mlray.sources.freshness import stale
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
@@ -30,7 +30,16 @@ class Reader(Protocol):
     def unchanged(self, found: Found, source: Any, secrets: Secrets = none) -> None: ...
 
 
-READERS: dict[str, Reader] = {"csv": csv}
+READERS: dict[str, Reader] = {
+    "csv": csv,
+    "jsonl": jsonl,
+    "text": text,
+    "parquet": parquet,
+    "orc": orc,
+    "avro": avro,
+    "images": binary,
+    "binary": binary,
+}
 
 
 def find(name: str, source: Source, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:

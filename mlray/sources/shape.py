@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from mlray.errors import SpecError
 from mlray.sources.base import ColumnType, OnBad, SourceBase
 
-# Types found that a declared type can be made of without asking what was meant. Text is read as any of them, value by value.
+# Types found that a declared type can be made of without asking what was meant. Text is read as any of them, value by value;
+# a column without any value ("null") is of every type.
 MADE_OF: dict[str, set[str]] = {
     "int": {"int", "text"},
     "float": {"float", "int", "text"},
@@ -51,7 +52,7 @@ def _missing(source: SourceBase, missing: list[str], columns: Mapping[str, str],
 
 def _kind(source: SourceBase, there: str, declared: ColumnType, columns: Mapping[str, str], where: str) -> ColumnType:
     found = columns.get(there, declared)
-    if found == declared or found in MADE_OF[declared]:
+    if found in (declared, "null") or found in MADE_OF[declared]:
         return declared
     if (declared, found) == ("int", "float"):
         if source.on_wider_column == "keep":
@@ -66,7 +67,7 @@ def _remedy(found: str) -> str:
 
 
 def _new(source: SourceBase, columns: Mapping[str, str], where: str) -> list[Taken]:
-    new = [name for name in columns if name not in source.renamed]
+    new = [name for name in columns if name not in source.renamed and not any(path.startswith(f"{name}.") for path in source.renamed)]
     if new and source.on_new_column == "refuse":
         raise SpecError(f"{where}: new column {', '.join(new)}", hint="declare it, or write on_new_column: keep or drop")
     if source.on_new_column != "keep":

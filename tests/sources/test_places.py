@@ -70,7 +70,7 @@ def test_a_missing_file_is_said_with_what_to_do(folder: Path, uri: str, why: str
 
 
 def test_a_missing_column_is_said_with_those_there_are(folder: Path):
-    with pytest.raises(SpecError, match=r"source f \(f.csv\):1: no column arr_delay") as refused:
+    with pytest.raises(SpecError, match=r"source f \(f.csv\): no column arr_delay") as refused:
         readers.find("f", source("f.csv", arr_delay="int"), folder, 100)
     assert refused.value.hint.startswith("there are tailnum, delay;")
 

@@ -1,0 +1,96 @@
+"""Parquet files: pieces of whole row groups, and only the columns wanted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from mlray.errors import SpecError, WorkError
+from mlray.sources import filed, places, typed
+from mlray.sources.files import FileSource
+from mlray.sources.piece import Found, Piece
+from mlray.sources.places import Place, Secrets, none
+from mlray.sources.shape import Taken, shape
+from mlray.sources.units import Unit, grouped
+
+unchanged = places.unchanged
+PICKLED = "pickled_object"  # Ray's extension type: reading such a value runs whatever was pickled
+
+
+def find(name: str, source: FileSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
+    def look(there: Place) -> Unit:
+        return unit(there, source.renamed, rows_per_piece)
+
+    return filed.find(name, source, base, secrets, look)
+
+
+def read(found: Found, source: FileSource, pieces: Sequence[Piece], secrets: Secrets = none) -> Iterator[tuple[Piece, pa.Table]]:
+    taken = shape(source, dict(found.columns), found.where)
+    for at, there, group in filed.by_file(found, source, pieces, secrets):
+        for piece, table in groups(there, group, taken, found.place(at)):
+            yield piece, typed.numbered(typed.finish(table, taken, source.nulls, found.place(at), piece.first), piece.first)
+
+
+def unit(there: Place, wanted: Mapping[str, str], rows_per_piece: int) -> Unit:
+    """One file. Raises SpecError when somebody else encrypted it, or a column holds pickled objects."""
+    with opened(there, places.shown(there.uri)) as file:
+        rows = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
+        schema = file.schema_arrow
+    refuse_pickled(schema, places.shown(there.uri))
+    return Unit(there.uri, typed.columns_of(schema, wanted), places.name_of(there), grouped(rows, rows_per_piece))
+
+
+def groups(
+    there: Place, pieces: Sequence[Piece], taken: tuple[Taken, ...], where: str, names: Mapping[str, str] | None = None
+) -> Iterator[tuple[Piece, pa.Table]]:
+    """(piece, its columns). `names` is name there -> name in this file, where a table's log renamed a column."""
+    with opened(there, where) as file:
+        refuse_pickled(file.schema_arrow, where)
+        inside = typed.columns_of(file.schema_arrow, [column.there for column in taken]) if names is None else names
+        columns = [names[column.there] if names else column.there for column in taken if column.there in inside]
+        back = {old: new for new, old in (names or {}).items()}
+        for piece in pieces:
+            table = file.read_row_groups(range(piece.start, piece.stop), columns=columns, use_threads=False)
+            yield piece, table.rename_columns([back.get(name, name) for name in table.column_names]) if back else table
+
+
+@contextmanager
+def opened(there: Place, where: str) -> Iterator[pa.parquet.ParquetFile]:
+    """The file, its errors in words: Arrow's own name neither file nor column."""
+    import pyarrow.parquet as pq
+
+    with there.system.open_input_file(there.path) as raw:
+        if raw.size() < 12 or raw.read_at(4, 0) not in (b"PAR1", b"PARE"):
+            raise SpecError(f"{where}: is not a Parquet file", hint="declare the format it has")
+        if raw.read_at(4, 0) == b"PARE" or raw.read_at(4, raw.size() - 4) == b"PARE":
+            raise SpecError(
+                f"{where}: is encrypted, and mlray has no key to it", hint="have it written without encryption, or read it where its key is"
+            )
+        if raw.read_at(4, raw.size() - 4) != b"PAR1":
+            raise SpecError(f"{where}: ends too early to be a whole Parquet file", hint="copy the file again")
+        try:
+            with pq.ParquetFile(raw) as file:
+                yield file
+        except (pa.ArrowException, OSError) as error:
+            why = "a column of it is encrypted" if "crypt" in str(error) else "broken, or of a kind that cannot be read"
+            raise WorkError(f"{where}: {why} ({type(error).__name__})", hint="copy the file again, or have it written anew") from None
+
+
+def refuse_pickled(schema: pa.Schema, where: str) -> None:
+    """Refuses the whole file, whichever columns are wanted: it was made to be unpickled, and nobody here will."""
+    bad = [field.name for field in schema if _pickled(field)]
+    if bad:
+        raise SpecError(
+            f"{where}: column {', '.join(bad)} holds pickled Python objects, and reading those would run their code",
+            hint="write its values as plain columns",
+        )
+
+
+def _pickled(field: pa.Field) -> bool:
+    said = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode(errors="replace")
+    name = field.type.extension_name if isinstance(field.type, pa.BaseExtensionType) else said
+    kind = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+    return PICKLED in name or any(_pickled(kind.field(at)) for at in range(kind.num_fields) if pa.types.is_nested(kind))
