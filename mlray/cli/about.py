@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlray.ingest.report import PIECES
+from mlray.ingest.splits import RESERVED
 from mlray.vault.version import DatasetVersion, Json, Manifest, ModelVersion, Part
 
-ASIDE = frozenset({"rejected", "pieces", "report"})  # splits that hold no rows to train on
+ASIDE = frozenset({*RESERVED, PIECES})  # splits that hold no rows to train on
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A sealed column: its type, what it was classed as, and what was done to protect it."""
+    """A column: its type as sealed (None where it was dropped), what it was classed as, and what was done to protect it."""
 
     column: str
-    type: str
+    type: str | None
     classed: str | None
     protection: str | None
 
@@ -38,7 +40,9 @@ def about(found: DatasetVersion | ModelVersion, tags: Sequence[str]) -> dict[str
         "keep": rest.pop("keep", None),
         "checks": rest.pop("checks", None),
         "evolution": rest.pop("evolution", None),
-        "columns": tuple(Column(name, kind, _said(classes.get(name)), _said(protection.get(name))) for name, kind in held.schema),
+        "columns": tuple(
+            Column(name, kind, _said(classes.get(name)), _said(protection.get(name))) for name, kind in _columns(held, protection)
+        ),
         "schema": dict(held.schema),
         "lineage": dict(held.lineage),
     }
@@ -53,6 +57,12 @@ def own(part: Part, held: Manifest) -> bool:
 def rows(held: Manifest) -> int:
     """Rows to train and measure on."""
     return sum(held.rows(split) for split in held.splits if split not in ASIDE)
+
+
+def _columns(held: Manifest, protection: dict[str, Json]) -> list[tuple[str, str | None]]:
+    """Those that were sealed, then those that were dropped."""
+    sealed = dict(held.schema)
+    return [*sealed.items(), *((name, None) for name in protection if name not in sealed)]
 
 
 def _mapping(value: Json) -> dict[str, Json]:

@@ -234,6 +234,8 @@ def about(plan: Plan, reports: Sequence[BlockReport]) -> dict[str, Json]:
         "job": job.name,
         "owner": job.owner,
         "label": job.label.name if job.label else None,
+        "classes": {column: kind.value for column, kind in job.classes.items()},
+        "protection": {column: how.model_dump(mode="json", exclude_none=True) for column, how in job.protection.items()},
         "evolution": evolve.evolution(job, plan.founds, columns, previous),
         **({"stale": stale} if stale else {}),
         **({"seen": seen} if seen else {}),

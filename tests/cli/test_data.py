@@ -8,6 +8,7 @@ import pytest
 
 from mlray.cli import main
 from mlray.home import Home
+from mlray.vault.version import Json
 from tests.cli import vaults
 
 Captured = pytest.CaptureFixture[str]
@@ -82,3 +83,27 @@ def test_an_unknown_name_is_an_error_with_a_hint(home: Home, capsys: Captured):
 def test_what_can_be_no_version_is_refused_as_written(name: str, capsys: Captured):
     assert main(["data", "show", name]) == 2
     assert capsys.readouterr().err == f"error: {name!r} names no version\n  write NAME, NAME@DIGEST or NAME@TAG\n"
+
+
+ABOUT: dict[str, Json] = {
+    "classes": {"distance": "public", "mail": "personal"},
+    "protection": {"mail": {"how": "drop"}, "distance": {"how": "generalise", "step": 100.0, "bins": []}},
+    "evolution": {"declared": {}, "since": None},
+    "seen": "2026-06-01",
+}
+
+
+def test_each_column_is_told_with_its_class_and_protection_also_one_that_was_dropped(home: Home, capsys: Captured):
+    vaults.flights(home, ABOUT)
+    assert main(["data", "show", "flights", "--json"]) == 0
+    shown = said(capsys)
+    assert shown["columns"] == [
+        {"column": "distance", "type": "double", "classed": "public", "protection": "generalise, step 100.0"},
+        {"column": "mail", "type": None, "classed": "personal", "protection": "drop"},
+    ]
+    assert shown["evolution"] == {"declared": {}, "since": None} and shown["about"] == {"seen": "2026-06-01"}
+
+    assert main(["data", "show", "flights"]) == 0
+    printed = capsys.readouterr().out
+    assert "schema" not in printed and "checks" not in printed
+    assert "mail      -       personal  drop" in printed
