@@ -21,7 +21,7 @@ EDGE_NAMES = {"on_ray", "store", "__main__"}
 EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "launch.shim.sitecustomize"}
 for folder, names in {
     "access": "audit_store",
-    "vault": "kms remote aws transit subject_states secrets blobs objects shelf pointers witness broom",
+    "vault": "kms remote aws transit subject_states holdings secrets blobs objects shelf pointers witness broom",
     "ledger": "rows",
     "sources": "readers places line_files csv filed jsonl text parquet orc avro binary images delta iceberg lance",
     "ingest": "code mill shuffle tasks",
@@ -30,7 +30,7 @@ for folder, names in {
     "watch": "notify metrics",
     "govern": "loop till cluster",
     "launch": "local machine processes keeper launcher connection dashboard spill",
-    "jobs": "keeping read run demo desk endpoints overview purse",
+    "jobs": "keeping erasing backup certificates read run demo desk endpoints overview purse",
 }.items():
     EDGES |= {f"{folder}.{name}" for name in names.split()}
 # What reaches the world: packages, and functions of packages that are otherwise fine.

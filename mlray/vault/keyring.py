@@ -132,10 +132,17 @@ class Signer(Protocol):
 class Keyring(Stays):
     """The keys of one home. Of each scope the last master wraps; every one still unwraps."""
 
-    def __init__(self, masters: Sequence[Master], signer: Signer, pseudonyms: Callable[[], DataKey], entropy: Entropy) -> None:
-        self._masters = {master.id: master for master in masters}
-        self._current = {master.scope: master for master in masters}
-        self._signer, self._pseudonyms, self._entropy = signer, pseudonyms, entropy
+    def __init__(
+        self,
+        masters: Sequence[Master],
+        signer: Signer,
+        pseudonyms: Callable[[], DataKey],
+        entropy: Entropy,
+        newer: Callable[[], Sequence[Master]] = tuple,
+    ) -> None:
+        """`newer` gives the masters there are by now: a long-lived reader meets keys that were moved to a master made since."""
+        self._signer, self._pseudonyms, self._entropy, self._newer = signer, pseudonyms, entropy, newer
+        self._take(masters)
 
     @property
     def masters(self) -> tuple[Master, ...]:
@@ -155,8 +162,8 @@ class Keyring(Stays):
 
     def unwrap(self, wrapped: WrappedKey, context: str) -> DataKey:
         """The data key. Raises KeyringError when its master key is absent, or it was wrapped for another context."""
-        master = self._masters.get(wrapped.key)
-        if master is None or master.scope != wrapped.scope:
+        master = self._find(wrapped)
+        if master is None:
             what = f"its master key {wrapped.key} of scope {wrapped.scope}"
             raise KeyringError(f"{context}: {what} is not in this keyring", hint="use the keyring that sealed it")
         return DataKey(master.unwrap(wrapped, _purpose(context)))
@@ -168,7 +175,7 @@ class Keyring(Stays):
 
     def holds(self, wrapped: WrappedKey) -> bool:
         """Whether its master is in this keyring; a service may still refuse to open it."""
-        return wrapped.key in self._masters and self._masters[wrapped.key].scope == wrapped.scope
+        return self._find(wrapped) is not None
 
     def sign(self, data: bytes) -> Signature:
         return self._signer.sign(data)
@@ -180,6 +187,16 @@ class Keyring(Stays):
     def pseudonym_key(self, scope: str) -> DataKey:
         """The key for pseudonyms in one scope; it outlives the rotation of master keys, so that pseudonyms stay equal."""
         return self._pseudonyms().derive(f"pseudonyms {scope}")
+
+    def _find(self, wrapped: WrappedKey) -> Master | None:
+        if wrapped.key not in self._masters:
+            self._take((*self._masters.values(), *self._newer()))
+        master = self._masters.get(wrapped.key)
+        return master if master and master.scope == wrapped.scope else None
+
+    def _take(self, masters: Sequence[Master]) -> None:
+        self._masters = {master.id: master for master in masters}
+        self._current = {master.scope: master for master in masters}
 
     def __repr__(self) -> str:
         current = ", ".join(f"{scope}={master.id}" for scope, master in self._current.items())

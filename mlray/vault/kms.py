@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from mlray.errors import KeyringError
 from mlray.home import private_folder
 from mlray.vault import aws, transit
-from mlray.vault.keyring import KEY_BYTES, SCOPES, DataKey, Keyring, Master, Scope, WrappedKey
+from mlray.vault.keyring import KEY_BYTES, SCOPES, DataKey, KeyId, Keyring, Master, Scope, WrappedKey
 from mlray.vault.masters import LocalMaster
 from mlray.vault.signing import SigningKey, public_half
 
@@ -44,11 +44,11 @@ def open_keyring(path: Path, create: bool = True) -> Keyring:
 
 def keyring_of(path: Path, value: File) -> Keyring:
     """The keyring that a file's JSON describes; nothing is asked of a service before it is needed."""
-    masters = [open_master(path, entry) for entry in value["masters"]]
+    masters = _masters(path, value)
     signing, pseudonyms = value["signing"], value["pseudonyms"]
     signer = SigningKey(bytes.fromhex(signing["public"]), _held(masters, signing.get("wrapped"), SIGNING))
     opened = _held(masters, pseudonyms.get("wrapped"), PSEUDONYMS)
-    return Keyring(masters, signer, opened or _no_pseudonyms, os.urandom)
+    return Keyring(masters, signer, opened or _no_pseudonyms, os.urandom, lambda: _masters(path, read_file(path)))
 
 
 def open_master(path: Path, entry: File) -> Master:
@@ -87,6 +87,52 @@ def changing(path: Path) -> Iterator[File]:
 def local_entry(scope: Scope) -> File:
     secret = os.urandom(KEY_BYTES)
     return {"kind": "local", "scope": scope, "id": DataKey(secret).id, "secret": secret.hex()}
+
+
+def add_master(path: Path, entry: File) -> None:
+    """Makes it the one that wraps in its scope; what is wrapped already stays as it is."""
+    with changing(path) as value:
+        value["masters"] = [known for known in value["masters"] if known["id"] != entry["id"]] + [entry]
+
+
+def drop_master(path: Path, id: KeyId) -> None:
+    """Forgets it, for good if it is local. Who calls has made sure that it wraps nothing."""
+    with changing(path) as value:
+        value["masters"] = [known for known in value["masters"] if known["id"] != id]
+
+
+def rewrap_own(path: Path) -> None:
+    """The signing and pseudonym keys under the current masters of their scopes."""
+    with changing(path) as value:
+        current = {master.scope: master for master in _masters(path, value)}
+        for name, (scope, purpose) in HOLDS.items():
+            held = _held(_masters(path, value), value[name].get("wrapped"), purpose)
+            if held and value[name]["wrapped"]["key"] != current[scope].id:
+                value[name]["wrapped"] = current[scope].wrap(held().secret(), purpose).to_json()
+
+
+def own_keys(value: File) -> dict[str, WrappedKey]:
+    """What the file itself holds wrapped, by name."""
+    return {name: WrappedKey.from_json(value[name]["wrapped"]) for name in HOLDS if "wrapped" in value[name]}
+
+
+def for_reading(value: File, scopes: Collection[Scope]) -> File:
+    """The file of a reader: masters of these scopes alone, and nothing that signs. Pseudonyms go with scope personal."""
+    masters = [entry for entry in value["masters"] if entry["scope"] in scopes]
+    pseudonyms = value["pseudonyms"] if "personal" in scopes else {}
+    return {"format": FORMAT, "masters": masters, "signing": {"public": value["signing"]["public"]}, "pseudonyms": pseudonyms}
+
+
+def write_new(path: Path, value: File) -> None:
+    """Raises KeyringError when there is a file already."""
+    try:
+        _write(path, json.dumps(value, indent=1), os.link)
+    except FileExistsError:
+        raise KeyringError(f"{path}: there is a keyring already", hint="name a file that is not there yet") from None
+
+
+def _masters(path: Path, value: File) -> list[Master]:
+    return [open_master(path, entry) for entry in value["masters"]]
 
 
 def _create(path: Path) -> None:

@@ -1,0 +1,116 @@
+"""Holdings: everything in a store that some master key wraps. What rotation moves, and what must be openable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from mlray.errors import TamperError
+from mlray.vault import store, version
+from mlray.vault.blobs import Blobs
+from mlray.vault.keyring import KeyId, WrappedKey
+from mlray.vault.secrets import Secrets
+from mlray.vault.shelf import KINDS, NO_VERSION
+from mlray.vault.store import Vault
+from mlray.vault.version import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One key.json, one secret, or the state of one dataset's subjects; and the wrapped keys in it."""
+
+    what: Literal["version", "draft", "secret", "subjects"]
+    name: str
+    keys: tuple[WrappedKey, ...]
+    kind: Kind = "dataset"
+    digest: str = ""
+
+    def __str__(self) -> str:
+        return {"version": self.short, "draft": f"unfinished {self.short}", "secret": f"secret {self.name}"}.get(
+            self.what, f"subjects of {self.name}"
+        )
+
+    @property
+    def short(self) -> str:
+        return version.short(self.name, self.digest)
+
+    def under(self, master: KeyId) -> bool:
+        return any(key.key == master for key in self.keys)
+
+
+class Holdings:
+    """Of one vault. Listing reads wrapped keys and opens none."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault, self._blobs, self._secrets = vault, Blobs(vault.address.store), Secrets(vault)
+
+    def all(self) -> tuple[Holding, ...]:
+        return (*self._versions(), *self._states(), *self._sealed())
+
+    def names(self, kind: Kind = "dataset") -> tuple[str, ...]:
+        return self._blobs.folders(f"{kind}s")
+
+    def destroyed(self) -> tuple[tuple[Kind, str, str], ...]:
+        """Versions whose manifest is there and whose keys are not."""
+        return tuple(place for place, files in self._folders() if "manifest.json" in files and "key.json" not in files)
+
+    def open(self, holding: Holding) -> None:
+        """Opens every key of it that this keyring may open. Raises MlrayError saying what is wrong."""
+        if holding.what == "subjects":
+            self._vault.subject_keys(holding.name)
+        elif holding.what == "secret":
+            self._vault.keyring.unwrap(holding.keys[0], f"secret {holding.name}")
+        for key in holding.keys if holding.digest else ():
+            self._vault.keyring.unwrap(key, store.context(holding.kind, holding.name, holding.digest, key.scope))
+
+    def rewrap(self, holding: Holding) -> None:
+        """Its keys under the current masters of their scopes. One that was destroyed meanwhile stays destroyed."""
+        if holding.what == "subjects":
+            self._vault.subjects.change(holding.name, lambda state: state)
+        elif holding.what == "secret":
+            self._secrets.rewrap(holding.name, self._vault.keyring)
+        else:
+            self._rewrap_version(holding)
+
+    def _rewrap_version(self, holding: Holding) -> None:
+        kind, name, digest, ring = holding.kind, holding.name, holding.digest, self._vault.keyring
+        again = {key.scope: ring.rewrap(key, store.context(kind, name, digest, key.scope)) for key in holding.keys}
+        if "key.json" in self._blobs.files(f"{kind}s/{name}/{digest}"):
+            self._vault.shelf.write_keys(kind, name, digest, again)
+
+    def _versions(self) -> Iterator[Holding]:
+        for (kind, name, digest), files in self._folders():
+            if "key.json" in files:
+                keys = tuple(self._vault.shelf.keys(kind, name, digest).values())
+                yield Holding("version" if "manifest.json" in files else "draft", name, keys, kind, digest)
+
+    def _folders(self) -> Iterator[tuple[tuple[Kind, str, str], tuple[str, ...]]]:
+        for kind in KINDS:
+            for name in self._blobs.folders(f"{kind}s"):
+                for digest in self._blobs.folders(f"{kind}s/{name}"):
+                    if digest not in NO_VERSION:
+                        yield (kind, name, digest), self._blobs.files(f"{kind}s/{name}/{digest}")
+
+    def _states(self) -> Iterator[Holding]:
+        for name in self.names():
+            for file in self._blobs.files(f"datasets/{name}/subjects")[-1:]:
+                data = self._blobs.read(f"datasets/{name}/subjects/{file}")
+                if data is not None:
+                    yield Holding("subjects", name, (_state_key(name, data),))
+
+    def _sealed(self) -> Iterator[Holding]:
+        for name in self._secrets.list():
+            key = self._secrets.wrapped(name)
+            if key is not None:
+                yield Holding("secret", name, (key,))
+
+
+def _state_key(name: str, data: bytes) -> WrappedKey:
+    what = f"{name}: the keys of its subjects"
+    line, _ = version.split_signature(data, what)
+    try:
+        return WrappedKey.from_json(json.loads(line)["key"])
+    except (ValueError, KeyError, TypeError) as broken:
+        raise TamperError(f"{what} are not what was stored", hint="restore them from your backup") from broken
