@@ -44,8 +44,8 @@ class Loadings:
         """Float32 of shape (rows, components). Column by column: a matrix product may round one row otherwise than a thousand."""
         scaled = (_filled(rows, np.array(self.median)) - np.array(self.mean)) / np.array(self.spread)
         out = np.zeros((len(rows), len(self.parts[0])))
-        for column, parts in zip(scaled.T, self.parts, strict=True):
-            out += column[:, np.newaxis] * np.array(parts)
+        for column, parts in zip(scaled.T, np.array(self.parts), strict=True):
+            out += column[:, np.newaxis] * parts
         return out.astype(np.float32)
 
     @classmethod
