@@ -176,6 +176,9 @@ def _transform(job: TuneJob, vault: Vault, dataset: DatasetVersion) -> Transform
     there = [name for name, _ in dataset.manifest.schema]
     if missing := [name for name in (*job.features.columns, job.label) if name not in there]:
         raise SpecError(f"{job.name}: {dataset} has no column {', '.join(missing)}", hint=f"it has {', '.join(there)}")
+    if absent := [name for name in job.splits.all if name not in dataset.manifest.splits]:
+        hint = f"it has {', '.join(dataset.manifest.splits)}: name those under splits"
+        raise SpecError(f"{job.name}: {dataset} has no split {', '.join(absent)}", hint=hint)
     try:
         rows = rows_of(vault, dataset, job.splits.train, [*job.features.columns, job.label])
         labels = labels_of(rows, job.label)

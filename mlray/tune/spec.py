@@ -80,10 +80,13 @@ class Splits(Spec):
 
     @model_validator(mode="after")
     def _apart(self) -> Splits:
-        names = (*self.train, *self.validation, *self.test)
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := sorted({name for name in self.all if self.all.count(name) > 1}):
             raise ValueError(f"{', '.join(twice)} is named twice: rows that are trained on measure nothing")
         return self
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (*self.train, *self.validation, *self.test)
 
 
 class TuneJob(JobSpec):

@@ -215,6 +215,12 @@ def test_a_feature_the_dataset_lacks_is_named_before_anything_runs(vault, tmp_pa
         run(job(features={"number": ("wings",)}), vault, Till(), tmp_path)
 
 
+def test_a_split_the_dataset_lacks_is_named_before_anything_runs(vault, tmp_path):
+    with pytest.raises(SpecError, match=r"toy@\w{12} has no split fold-0") as refused:
+        run(job(splits={"validation": ("fold-0",)}), vault, Till(), tmp_path)
+    assert refused.value.hint == "it has test, train, validation: name those under splits"
+
+
 def workers(home: Home, cluster: Connection) -> list[int]:
     """Processes of Tune's actors on the spot node."""
     pids = [pid for node in status(home, cluster.name).nodes if node.type == "spot" for pid in node.pids]
