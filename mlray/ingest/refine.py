@@ -13,15 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlray.errors import SpecError
-from mlray.ingest import personal, split
+from mlray.ingest import personal, sketch, split, stats
 from mlray.ingest.checks import REASON, Checked, Counts, check
 from mlray.ingest.join import add
 from mlray.ingest.protect import protect, type_of
 from mlray.ingest.protection import Drop
 from mlray.ingest.rules import by_row
+from mlray.ingest.sketch import Sketch
 from mlray.ingest.spec import IngestJob, Label
 from mlray.ingest.splits import REJECTED as REJECTED
 from mlray.ingest.splits import key_of
+from mlray.ingest.stats import Stats
 from mlray.sources.typed import LINE
 from mlray.vault.keyring import DataKey
 
@@ -31,12 +33,15 @@ class Refined:
     """Tables by split (`rejected` is one of them; empty ones are left out), and what was counted.
 
     `subjects` says for each row of each table whose data it is, as the source has it; empty without a declared subject.
+    `stats` are kept in the version's report, `sketch` is for the verdict and then forgotten.
     """
 
     pieces: dict[str, pa.Table]
     rejected: Counts
     warned: Counts
     subjects: dict[str, pa.ChunkedArray]
+    stats: Stats
+    sketch: Sketch
 
 
 def refine(rows: pa.Table, job: IngestJob, sides: tuple[pa.Table, ...], keys: Mapping[str, DataKey]) -> Refined:
@@ -54,21 +59,26 @@ def refine(rows: pa.Table, job: IngestJob, sides: tuple[pa.Table, ...], keys: Ma
     places = np.where(kept, split.places(rows, job.split), len(names) - 1)
     sealed = protect(rows, job.protection, keys).append_column(REASON, checked.reason)
     pieces = {name: _at(sealed, places, number) for number, name in enumerate(names) if (places == number).any()}
-    wanted = {name: rejected_schema(job) if name == REJECTED else schema(job) for name in pieces}
+    split_of = {name: places == number for number, name in enumerate(split.names(job.split))}
+    plain, rejected = schema(job), rejected_schema(job)
+    wanted = {name: rejected if name == REJECTED else plain for name in pieces}
     subjects = rows.select([job.subject]) if job.subject else None
+    tables = {name: piece.select(wanted[name].names).cast(wanted[name]) for name, piece in pieces.items()}
     return Refined(
-        {name: piece.select(wanted[name].names).cast(wanted[name]) for name, piece in pieces.items()},
+        tables,
         checked.rejected,
         checked.warned | suspected,
         {name: _at(subjects, places, names.index(name))[0] for name in pieces} if subjects else {},
+        stats.of(tables, job) if job.report == "full" else {},
+        sketch.of(rows, split_of, job, keys),
     )
 
 
 def schema(job: IngestJob) -> pa.Schema:
     """The columns of a sealed split, in order. Rejected rows have `_line` and `_reason` besides."""
-    protected = job.protection
-    kept = [name for name in job.columns if name not in job.outcome and not isinstance(protected.get(name), Drop)]
-    fields = [(name, type_of(job.columns[name], protected.get(name))) for name in kept]
+    columns, protected = job.columns, job.protection
+    kept = [name for name in columns if name not in job.outcome and not isinstance(protected.get(name), Drop)]
+    fields = [(name, type_of(columns[name], protected.get(name))) for name in kept]
     return pa.schema([*fields, (job.label.name, pa.int8())] if job.label else fields)
 
 
@@ -92,8 +102,9 @@ def _suspected(rows: pa.Table, job: IngestJob) -> Counts:
     """Columns that look personal, with the rows of this block, where that is only a warning."""
     if job.looks_personal == "ignore":
         return {}
-    named = {column: "named so" for column in job.unclear if personal.by_name(column, job.columns[column])}
-    found = named | personal.suspects(rows, [column for column in job.unclear if job.columns[column] == "text"])
+    columns, unclear = job.columns, job.unclear
+    named = {column: "named so" for column in unclear if personal.by_name(column, columns[column])}
+    found = named | personal.suspects(rows, [column for column in unclear if columns[column] == "text"])
     if found and job.looks_personal == "refuse":
         said = ", ".join(f"{column} ({what})" for column, what in sorted(found.items()))
         raise SpecError(personal.complaint([said]), hint=personal.HINT % min(found))

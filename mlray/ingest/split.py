@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlray.ingest.hashes import Flags, Hashes, hashes, public_key, unit, whole
+from mlray.ingest.hashes import Flags, Hashes, hashes, public_key, scramble, unit, whole
 from mlray.ingest.rules import fraction
 from mlray.ingest.splits import ALL, Folds, GroupSplit, HashSplit, NoSplit, Shared, Split, TimeSplit, key_of
 from mlray.sources.typed import LINE
@@ -81,7 +81,7 @@ def _by_rank(found: Hashes, strata: pa.ChunkedArray, by: HashSplit) -> Places:
     begins = np.flatnonzero(np.diff(codes[order], prepend=-1))
     sizes = np.diff(np.append(begins, len(codes)))
     rank = np.arange(len(codes)) - np.repeat(begins, sizes)
-    chance = unit(hashes([pa.chunked_array([found[order[begins]]])], public_key(f"strata {by.seed}")))
+    chance = unit(scramble(found[order[begins]], public_key(f"strata {by.seed}")))
     cuts = np.floor(np.outer(sizes, _borders(by)) + chance[:, None])
     dealt = (rank[:, None] >= np.repeat(cuts, sizes, axis=0)).sum(axis=1)
     placed = np.empty(len(codes), np.int64)

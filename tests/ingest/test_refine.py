@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mlray.errors import SpecError
+from mlray.ingest.join import side
 from mlray.ingest.refine import REJECTED, refine, rejected_schema, schema
 from mlray.ingest.spec import IngestJob
 from mlray.vault.keyring import DataKey
@@ -22,8 +28,12 @@ def job(**changed: object) -> IngestJob:
         "dataset": "mini",
         "main": "flights",
         "sources": {
-            "flights": {"uri": "f.csv", "columns": {"at": "timestamp", "tailnum": "text", "dep_time": "int", "arr_delay": "int"}},
-            "planes": {"uri": "p.csv", "columns": {"tailnum": "text", "year": "int"}},
+            "flights": {
+                "uri": "f.csv",
+                "format": "csv",
+                "columns": {"at": "timestamp", "tailnum": "text", "dep_time": "int", "arr_delay": "int"},
+            },
+            "planes": {"uri": "p.csv", "format": "csv", "columns": {"tailnum": "text", "year": "int"}},
         },
         "joins": ({"source": "planes", "on": ("tailnum",), "take": {"year": "plane_year"}},),
         "checks": ({"rule": "not_null", "column": "dep_time", "reason": "cancelled"},),
@@ -48,7 +58,7 @@ ROWS = pa.table(
         "_line": [2, 3, 4, 5, 6],
     }
 )
-PLANES = pa.table({"tailnum": ["N1", "N2"], "year": [1999, 2004]})
+PLANES = side(pa.table({"tailnum": ["N1", "N2"], "year": [1999, 2004]}), job().joins[0])
 
 
 def test_a_block_is_joined_labelled_protected_and_split():
@@ -92,3 +102,95 @@ def test_the_schema_is_known_before_any_row_and_is_the_one_that_is_sealed():
 def test_dropped_columns_are_gone_and_empty_splits_are_left_out():
     done = refine(ROWS.slice(0, 1), job(protect={"tailnum": "drop"}), (PLANES,), {})
     assert set(done.pieces) == {"train"} and done.pieces["train"].column_names == ["at", "plane_year", "late"]
+
+
+SPLITS = [
+    {"by": "time", "column": "at", "validation_from": "2013-09-01", "test_from": "2013-11-01"},
+    {"by": "group", "key": "tailnum"},
+    {"by": "hash"},
+    {"by": "hash", "stratify": "late"},
+    {"by": "folds", "count": 3, "key": "tailnum", "test": 0.25},
+    {"by": "none"},
+]
+ROW = st.tuples(
+    st.none() | st.integers(1, 12),
+    st.none() | st.sampled_from(["N1", "N2", "N3"]),
+    st.none() | st.integers(0, 2400),
+    st.none() | st.integers(-60, 90),
+)
+
+
+@given(st.lists(ROW, max_size=30), st.sampled_from(SPLITS))
+def test_every_row_is_in_exactly_one_split_or_rejected(rows: list[tuple[int | None, ...]], split: dict[str, object]):
+    months, tails, departed, delays = zip(*rows, strict=True) if rows else ([], [], [], [])
+    table = pa.table(
+        {
+            "at": pa.array([moment(month) if month else None for month in months], pa.timestamp("us", tz="UTC")),
+            "tailnum": pa.array(tails, pa.string()),
+            "dep_time": pa.array(departed, pa.int64()),
+            "arr_delay": pa.array(delays, pa.int64()),
+            "row": pa.array([str(row) for row in range(len(rows))], pa.string()),
+            "_line": np.arange(2, len(rows) + 2),
+        }
+    )
+    source = {"uri": "f.csv", "format": "csv"}
+    flights = source | {"columns": {"at": "timestamp", "tailnum": "text", "dep_time": "int", "arr_delay": "int", "row": "text"}}
+    planes = source | {"columns": {"tailnum": "text", "year": "int"}}
+    done = refine(table, job(split=split, sources={"flights": flights, "planes": planes}), (PLANES,), KEYS)
+    found = Counter(row for piece in done.pieces.values() for row in piece["row"].to_pylist())
+    assert found == Counter(str(row) for row in range(len(rows)))
+    assert sum(done.rejected.values()) == (done.pieces[REJECTED].num_rows if REJECTED in done.pieces else 0)
+    assert sum(split["rows"] for split in done.stats.values()) == done.sketch["rows"] == len(rows) - sum(done.rejected.values())
+
+
+def test_what_a_reader_could_not_make_out_is_a_reason_like_any_other():
+    unread = ROWS.append_column("_unreadable", pa.array(["column dep_time: not a whole number", None, None, None, None], pa.string()))
+    done = refine(unread, job(), (PLANES,), KEYS)
+    assert done.rejected == {"column dep_time: not a whole number": 1, "cancelled": 1, "no at": 1}
+    assert "_unreadable" not in done.pieces[REJECTED].column_names
+
+
+def test_a_row_without_its_group_belongs_to_no_split():
+    lone = ROWS.set_column(1, "tailnum", pa.array(["N1", None, "N1", "N3", "N1"]))
+    assert refine(lone, job(split={"by": "group", "key": "tailnum"}), (PLANES,), KEYS).rejected == {"cancelled": 1, "no tailnum": 1}
+
+
+def test_whose_data_a_row_is_comes_beside_it_and_not_in_it():
+    done = refine(ROWS, job(subject="tailnum"), (PLANES,), KEYS)
+    assert {split: column.to_pylist() for split, column in done.subjects.items()} == {
+        "train": ["N1"], "validation": ["N2"], "test": ["N1"], REJECTED: ["N3", "N1"]
+    }  # fmt: skip
+    assert not any("N1" in piece["tailnum"].to_pylist() for piece in done.pieces.values())
+
+
+MAILS = ROWS.append_column("note", pa.array([None, "write to ann@example.com", "none", "bob@example.org", ""]))
+NOTED = {
+    "uri": "f.csv",
+    "format": "csv",
+    "columns": {"at": "timestamp", "tailnum": "text", "dep_time": "int", "arr_delay": "int", "note": "text"},
+}
+NOTES = {"flights": NOTED, "planes": {"uri": "p.csv", "format": "csv", "columns": {"tailnum": "text", "year": "int"}}}
+
+
+def test_values_that_look_personal_stop_the_ingest_and_are_not_quoted():
+    with pytest.raises(SpecError) as refused:
+        refine(MAILS, job(sources=NOTES), (PLANES,), KEYS)
+    assert "neither classified nor protected: note (e-mail addresses)" in refused.value.message
+    assert "classes: {note: personal}" in refused.value.hint and "example" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"looks_personal": "ignore"}, {"classes": {"note": "internal"}}, {"protect": {"tailnum": "pseudonymise", "note": "mask"}}]
+)
+def test_who_says_what_a_column_is_is_not_asked_again(changed: dict[str, object]):
+    assert refine(MAILS, job(sources=NOTES, **changed), (PLANES,), KEYS).warned == {}
+
+
+def test_a_warning_says_which_column_and_goes_on():
+    done = refine(MAILS, job(sources=NOTES, looks_personal="warn"), (PLANES,), KEYS)
+    assert done.warned == {"note looks personal (e-mail addresses)": 5}
+    assert "note" in done.pieces["train"].column_names
+
+
+def test_without_a_report_no_statistics_are_made():
+    assert refine(ROWS, job(report="none"), (PLANES,), KEYS).stats == {}
