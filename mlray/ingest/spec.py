@@ -14,7 +14,7 @@ from mlray.ingest.splits import Leakage, Split, TimeSplit
 from mlray.policy.job import NAME, JobSpec
 from mlray.sources.spec import ColumnType, Source
 from mlray.spec import Spec
-from mlray.units import Memory
+from mlray.units import Duration, Memory
 
 
 class Label(Spec):
@@ -47,6 +47,7 @@ class IngestJob(JobSpec):
         "refuse", description="What happens when a column that is neither classified nor protected looks as if it told about people."
     )
     subject: str | None = Field(None, description="Column that says whose data a row is, for `mlray data erase`.")
+    keep: Duration | None = Field(None, description="How long a version may be kept; `mlray data prune` destroys its keys after that.")
     protect: dict[str, Protect] = Field({}, description="What happens to a column, where its class does not say it.")
     split: Split = Field(description="How rows are divided into splits.")
     leakage: Leakage | None = Field(None, description="What must not be on both sides of the split, nor give the label away.")

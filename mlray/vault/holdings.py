@@ -49,8 +49,19 @@ class Holdings:
     def all(self) -> tuple[Holding, ...]:
         return (*self._versions(), *self._states(), *self._sealed())
 
+    @property
+    def empty(self) -> bool:
+        """Whether the store holds nothing that was ever sealed."""
+        return self._vault.shelf.empty and not self._secrets.list()
+
     def names(self, kind: Kind = "dataset") -> tuple[str, ...]:
         return self._blobs.folders(f"{kind}s")
+
+    def state_digest(self, name: str) -> str:
+        """Of the sealed state of a dataset's subjects, as it lies in the store; "" without one."""
+        files = self._blobs.files(f"datasets/{name}/subjects")
+        data = self._blobs.read(f"datasets/{name}/subjects/{files[-1]}") if files else None
+        return version.digest_bytes(data) if data is not None else ""
 
     def destroyed(self) -> tuple[tuple[Kind, str, str], ...]:
         """Versions whose manifest is there and whose keys are not."""

@@ -143,6 +143,11 @@ class TransitMaster(Stays):
         return f"TransitMaster({self.id})"
 
 
+def address_here() -> str:
+    """The address that the environment names, as for every tool of theirs; "" without."""
+    return os.environ.get("VAULT_ADDR") or os.environ.get("BAO_ADDR") or ""
+
+
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
