@@ -62,7 +62,7 @@ def refine(rows: pa.Table, job: IngestJob, sides: tuple[pa.Table, ...], keys: Ma
     split_of = {name: places == number for number, name in enumerate(split.names(job.split))}
     plain, rejected = schema(job), rejected_schema(job)
     wanted = {name: rejected if name == REJECTED else plain for name in pieces}
-    subjects = rows.select([job.subject]) if job.subject else None
+    subjects = pa.table({job.subject: rows[job.subject].cast(pa.string())}) if job.subject else None
     tables = {name: piece.select(wanted[name].names).cast(wanted[name]) for name, piece in pieces.items()}
     return Refined(
         tables,

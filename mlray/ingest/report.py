@@ -21,6 +21,7 @@ PIECES = "pieces"  # the split that holds a version's block reports, for the nex
 class BlockReport:
     """One piece, sealed. `periods` is (first, last) value of the split column by split, ISO 8601; `positives` rows with label 1.
 
+    `stats` and `sketch` are its share of the statistics and of the verdict on all pieces.
     `work` names what it was made from, `attempt` this making of it. `seen` is the newest time of the column that tells late rows.
     """
 
@@ -33,6 +34,7 @@ class BlockReport:
     positives: dict[str, int]
     usage: Usage
     stats: dict[str, Json] = field(default_factory=dict)
+    sketch: dict[str, Json] = field(default_factory=dict)
     work: str = ""
     attempt: str = ""
     seen: str = ""
