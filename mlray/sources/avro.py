@@ -59,7 +59,7 @@ def decode(raw: bytes, where: str, wanted: Sequence[str] = ()) -> pa.Table:
 
     try:
         frame = pl.read_avro(io.BytesIO(raw), columns=list(wanted) or None)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:  # it panics on blocks that lie about their size
         raise WorkError(f"{where}: {_why(str(error))}", hint="have it written with the codec null, deflate or snappy") from None
     return frame.to_arrow()
 

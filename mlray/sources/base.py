@@ -54,7 +54,7 @@ class SourceBase(Spec):
     """The columns wanted of a source, and what happens where it has others."""
 
     columns: dict[str, ColumnType | Column] = Field(min_length=1, description="Columns wanted: name here -> type, or a block with `of`.")
-    nulls: tuple[str, ...] = Field(("",), description="Texts that mean a missing value.")
+    nulls: tuple[str, ...] = Field((), description="Texts that mean a missing value.")
     on_new_column: Literal["keep", "drop", "refuse"] = Field("drop", description="A column there that is not declared.")
     on_missing_column: Literal["refuse", "null"] = Field("refuse", description="A declared column that is not there.")
     on_wider_column: Literal["refuse", "keep"] = Field("refuse", description="Declared int, found float: stop, or make the column float.")

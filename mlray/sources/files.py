@@ -41,6 +41,7 @@ class CsvSource(TextFileSource):
     """Comma-separated values with a header line."""
 
     format: Literal["csv"] = Field(description="Always `csv`.")
+    nulls: tuple[str, ...] = Field(("",), description="Texts that mean a missing value.")
     delimiter: str = Field(",", description="One character between values.")
     quote: str = Field('"', description="One character around values that hold the delimiter; empty for none.")
     multiline: bool = Field(False, description="Quoted values may hold line breaks.")

@@ -52,12 +52,28 @@ def columns(text: bytes, source: JsonlSource, there: Place) -> dict[str, str]:
     """What some first lines hold. A text that looks like a time is text: only what is declared a timestamp is read as one."""
     if not text.strip():
         return {}
+    text = line_files.utf8(text, source, places.shown(there.uri), 1)
     try:
-        schema = _read(line_files.utf8(text, source, places.shown(there.uri), 1), None).schema
-    except pa.ArrowInvalid as bad:
-        raise SpecError(f"{places.shown(there.uri)}: its first lines are not JSON objects of like values", hint=ONE) from bad
-    found = typed.columns_of(schema, source.renamed)
+        found = typed.columns_of(_read(text, None).schema, source.renamed)
+    except pa.ArrowInvalid:
+        found = _columns_line_by_line(text, source, places.shown(there.uri))
     return {name: "text" if kind == "timestamp" else kind for name, kind in found.items()}
+
+
+def _columns_line_by_line(text: bytes, source: JsonlSource, where: str) -> dict[str, str]:
+    """Where lines do not agree: the type that came first counts, and reading tells of the others."""
+    found: dict[str, str] = {}
+    for line in text.split(b"\n"):
+        try:
+            row = _object(line, where)
+        except WorkError:
+            continue
+        for name in {*row, *(path for path in source.renamed if _at(row, path) is not None)}:
+            kind = typed.kind_of(pa.scalar(_at(row, name)).type) if not isinstance(_at(row, name), dict | list) else "other"
+            found[name] = kind if found.get(name, "null") == "null" else found[name]
+    if not found:
+        raise SpecError(f"{where}: holds no JSON objects", hint=ONE)
+    return found
 
 
 def parse(text: bytes, taken: tuple[Taken, ...], there_is: dict[str, str], where: str, first: int) -> pa.Table:
@@ -108,6 +124,7 @@ def _line_by_line(
 ) -> pa.Table:
     """What Arrow refused, once more in Python: which line it is, and the values of the others."""
     tolerant = {column.there for column in taken if column.on_bad is not OnBad.REFUSE}
+    declared = {column.there: column.kind for column in taken}
     values: dict[str, list[Json]] = {there: [] for there in wanted}
     for number, line in enumerate(text.removesuffix(b"\n").split(b"\n"), first):
         row = _object(line, f"{where}:{number}")
@@ -115,19 +132,24 @@ def _line_by_line(
             value = _at(row, there)
             good = value is None or _is(value, typed.kind_of(wanted[there]))
             if not good and there not in tolerant:
-                kind = next(column.kind for column in taken if column.there == there)
-                raise WorkError(f"{where}:{number}: column {there}: not {typed.named(kind)}", hint=typed.CORRECT)
+                raise WorkError(f"{where}:{number}: column {there}: not {typed.named(declared[there])}", hint=typed.CORRECT)
             values[there].append(value if good else BAD)
-    return pa.table({there: _array(found, wanted[there]) for there, found in values.items()})
+    return pa.table({there: _array(found, wanted[there], declared[there]) for there, found in values.items()})
 
 
-def _array(values: list[Json], kind: pa.DataType) -> pa.Array:
+def _array(values: list[Json], kind: pa.DataType, declared: str) -> pa.Array:
     """Of the wanted type; in a form that is cast value by value, and fails for each bad one, where there is one."""
     if not any(value is BAD for value in values):
         return pa.array(values, kind)
-    if typed.kind_of(kind) == "text":
+    if declared == "text" and typed.kind_of(kind) == "text":
         return pa.array([value if value is None or value is BAD else value.encode() for value in values], pa.binary())
-    return pa.array([None if value is None else "" if value is BAD else json.dumps(value) for value in values], pa.string())
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Json) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return "\ufffd" if value is BAD else json.dumps(value)
 
 
 def _object(line: bytes, where: str) -> dict[str, Json]:

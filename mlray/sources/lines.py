@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from mlray.errors import SpecError
+
 NEWLINE = 10
+LARGEST = 1 << 30  # bytes of one block: it is in memory whole, and Arrow parses at most twice as many at once
 
 
 def cut(chunks: Iterable[bytes], rows: int, wanted: Callable[[int], bool], quote: str = "") -> Iterator[tuple[int, int, bytes]]:
@@ -27,6 +30,10 @@ def cut(chunks: Iterable[bytes], rows: int, wanted: Callable[[int], bool], quote
                 yield number, rows, b"".join((*kept, memoryview(chunk)[done:end]))
             number, have, kept, done, ends = number + 1, 0, [], end, ends[last + 1 :]
         have += len(ends)
+        if wanted(number) and sum(map(len, kept)) + len(chunk) - done > LARGEST:
+            raise SpecError(
+                f"{rows} rows from row {number * rows + 1} on are more than {LARGEST >> 20} MiB of text", hint="lower rows_per_part"
+            )
         if wanted(number) and done < len(chunk):
             kept.append(chunk[done:] if done else chunk)
     if rest := b"".join(kept):

@@ -39,6 +39,7 @@ def read(found: Found, source: OrcSource, pieces: Sequence[Piece], secrets: Secr
             columns = [column.there for column in taken if column.there in inside]
             for piece in group:
                 table = pa.Table.from_batches([file.read_stripe(number, columns=columns) for number in range(piece.start, piece.stop)])
+                table.validate(full=True)  # a damaged file may hold text that is none
                 yield piece, typed.numbered(typed.finish(table, taken, source.nulls, found.place(unit), piece.first), piece.first)
 
 

@@ -54,6 +54,7 @@ def groups(
         back = {old: new for new, old in (names or {}).items()}
         for piece in pieces:
             table = file.read_row_groups(range(piece.start, piece.stop), columns=columns, use_threads=False)
+            table.validate(full=True)  # a damaged file may hold text that is none
             yield piece, table.rename_columns([back.get(name, name) for name in table.column_names]) if back else table
 
 
@@ -72,7 +73,7 @@ def opened(there: Place, where: str) -> Iterator[pa.parquet.ParquetFile]:
         if raw.read_at(4, raw.size() - 4) != b"PAR1":
             raise SpecError(f"{where}: ends too early to be a whole Parquet file", hint="copy the file again")
         try:
-            with pq.ParquetFile(raw) as file:
+            with pq.ParquetFile(raw, page_checksum_verification=True) as file:
                 yield file
         except (pa.ArrowException, OSError) as error:
             why = "a column of it is encrypted" if "crypt" in str(error) else "broken, or of a kind that cannot be read"

@@ -106,9 +106,7 @@ def telling(where: str, uri: str = "") -> Iterator[None]:
     try:
         yield
     except MlrayError as error:
-        if isinstance(error, SpecError):
-            raise
-        raise SpecError(f"{where}: {error.message.rpartition(': ')[2]}", hint=error.hint) from error
+        raise SpecError(_prefixed(where, error.message), hint=error.hint) from error
     except (*BROKEN, ValueError) as error:
         raise SpecError(f"{where}: {why(error)}", hint=_hint(uri, error)) from error
 
@@ -197,6 +195,14 @@ def infos(places: tuple[Place, ...]) -> list[fs.FileInfo]:
 
 def _is_folder(uri: str) -> bool:
     return uri.startswith("file://") and Path(shown(uri)).is_dir()
+
+
+def _prefixed(where: str, message: str) -> str:
+    """`source NAME: PATH: what`, whichever of it a message has already."""
+    source, _, path = where.partition(": ")
+    if message.startswith(source):
+        return message
+    return f"{source}: {message}" if message.startswith(path) else f"{where}: {message}"
 
 
 def _in_package(uri: str) -> str:

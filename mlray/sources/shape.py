@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlray.errors import SpecError
-from mlray.sources.base import ColumnType, OnBad, SourceBase
+from mlray.sources.base import Column, ColumnType, OnBad, SourceBase
 
 # Types found that a declared type can be made of without asking what was meant. Text is read as any of them, value by value;
 # a column without any value ("null") is of every type.
@@ -38,8 +38,7 @@ def shape(source: SourceBase, columns: Mapping[str, str], where: str) -> tuple[T
     if missing := [there for there in source.renamed if there not in columns]:
         _missing(source, missing, columns, where)
     taken = [
-        Taken(here, how.of or here, _kind(source, how.of or here, how.type, columns, where), how.on_bad)
-        for here, how in source.wanted.items()
+        Taken(here, how.of or here, _kind(source, how.of or here, how, columns, where), how.on_bad) for here, how in source.wanted.items()
     ]
     return (*taken, *_new(source, columns, where))
 
@@ -50,13 +49,15 @@ def _missing(source: SourceBase, missing: list[str], columns: Mapping[str, str],
         raise SpecError(f"{where}: no column {', '.join(missing)}", hint=f"{there}; on_missing_column: null reads it as missing")
 
 
-def _kind(source: SourceBase, there: str, declared: ColumnType, columns: Mapping[str, str], where: str) -> ColumnType:
-    found = columns.get(there, declared)
+def _kind(source: SourceBase, there: str, column: Column, columns: Mapping[str, str], where: str) -> ColumnType:
+    declared, found = column.type, columns.get(there, column.type)
     if found in (declared, "null") or found in MADE_OF[declared]:
         return declared
     if (declared, found) == ("int", "float"):
         if source.on_wider_column == "keep":
             return "float"
+        if column.on_bad is not OnBad.REFUSE:
+            return declared  # each value that is broken is bad
         raise SpecError(f"{where}: column {there}: declared int, found float", hint="declare float, or write on_wider_column: keep")
     what = "a type mlray does not read (nested, or one of its own)" if found == "other" else found
     raise SpecError(f"{where}: column {there}: declared {declared}, found {what}", hint=_remedy(found))

@@ -79,6 +79,9 @@ def cast_tolerant(values: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
     if kind in LIKELY and kind_of(values.type) == "text":
         likely = pc.match_substring_regex(values, LIKELY[kind], ignore_case=kind == "float")
         values = pc.if_else(likely, values, pa.scalar(None, values.type))
+    elif kind == "int" and kind_of(values.type) == "float":
+        values = values.cast(pa.float64())
+        values = pc.if_else(pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**63)), values, None)
     whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return pa.chunked_array(_halved(whole, kind), ARROW[kind])
 

@@ -91,7 +91,7 @@ def test_all_formats_hold_the_same_rows(file: Path):
 
 
 def test_pieces_hold_about_the_rows_asked_for_and_keep_their_names(file: Path):
-    fields = {"uri": file.name, "format": kind(file), "columns": COLUMNS}
+    fields: dict[str, Any] = {"uri": file.name, "format": kind(file), "columns": COLUMNS}
     found, again = find(file.parent, 150, **fields), find(file.parent, 150, **fields)
     assert found == again and found.rows == ROWS
     assert 6 <= len(found.pieces) <= 20 or kind(file) == "orc"
@@ -99,7 +99,7 @@ def test_pieces_hold_about_the_rows_asked_for_and_keep_their_names(file: Path):
 
 
 def test_other_bytes_have_another_name(file: Path):
-    fields = {"uri": file.name, "format": kind(file), "columns": COLUMNS}
+    fields: dict[str, Any] = {"uri": file.name, "format": kind(file), "columns": COLUMNS}
     source, before = declared(**fields), find(file.parent, **fields)
     WRITERS[kind(file)](DATA.slice(0, ROWS - 1), file)
     with pytest.raises(WorkError, match="changed while it was read"):
@@ -166,7 +166,8 @@ def test_packed_text_is_unpacked_on_the_way(tmp_path: Path, packed: str, format:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("rows", raw)
     else:
-        path.write_bytes({"gz": gzip.compress, "zst": zstandard.compress, "bz2": bz2.compress}[packed](raw))
+        pack: dict[str, Any] = {"gz": gzip.compress, "zst": zstandard.compress, "bz2": bz2.compress}
+        path.write_bytes(pack[packed](raw))
     columns = {"text": "text"} if format == "text" else COLUMNS
     got = table(tmp_path, 150, uri=path.name, format=format, columns=columns).drop_columns("_line")
     assert got["text"].to_pylist() == raw.decode().splitlines() if format == "text" else got.equals(EXPECTED)
@@ -187,6 +188,7 @@ def test_polars_reads_what_we_read(file: Path):
     """An independent reader agrees."""
     if kind(file) == "orc":
         pytest.skip("Polars reads no ORC")
-    frame = {"csv": pl.read_csv, "jsonl": pl.read_ndjson, "parquet": pl.read_parquet, "avro": pl.read_avro}[kind(file)](file)  # type: ignore[operator]
+    others: dict[str, Any] = {"csv": pl.read_csv, "jsonl": pl.read_ndjson, "parquet": pl.read_parquet, "avro": pl.read_avro}
+    frame = others[kind(file)](file)
     got = table(file.parent, uri=file.name, format=kind(file), columns={"id": "int", "price": "float"})
     assert got["id"].to_pylist() == frame["id"].to_list() and got["price"].to_pylist() == frame["price"].to_list()
