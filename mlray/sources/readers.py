@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from mlray.errors import WorkError
-from mlray.sources import avro, binary, csv, jsonl, orc, parquet, text
+from mlray.sources import avro, binary, csv, jsonl, kafka, kinesis, orc, parquet, sql, text
 from mlray.sources.freshness import stale
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
@@ -39,6 +39,9 @@ READERS: dict[str, Reader] = {
     "avro": avro,
     "images": binary,
     "binary": binary,
+    "sql": sql,
+    "kafka": kafka,
+    "kinesis": kinesis,
 }
 
 
@@ -73,3 +76,8 @@ def whole(found: Found, source: Source, secrets: Secrets = none) -> pa.Table:
 def unchanged(found: Found, source: Source, secrets: Secrets = none) -> None:
     """Raises WorkError when the source changed while it was read."""
     READERS[source.format].unchanged(found, source, secrets)
+
+
+def release(found: Found) -> None:
+    """Lets go of what is held so that all pieces see one moment. Harmless where nothing is."""
+    sql.release(found)

@@ -11,6 +11,7 @@ from mlray.sources.base import ColumnType as ColumnType
 from mlray.sources.base import OnBad as OnBad
 from mlray.sources.base import Secret as Secret
 from mlray.sources.base import SourceBase as SourceBase
+from mlray.sources.databases import SqlSource as SqlSource
 from mlray.sources.files import AvroSource as AvroSource
 from mlray.sources.files import BinarySource as BinarySource
 from mlray.sources.files import CsvSource as CsvSource
@@ -19,6 +20,8 @@ from mlray.sources.files import JsonlSource as JsonlSource
 from mlray.sources.files import OrcSource as OrcSource
 from mlray.sources.files import ParquetSource as ParquetSource
 from mlray.sources.files import TextSource as TextSource
+from mlray.sources.streams import KafkaSource as KafkaSource
+from mlray.sources.streams import KinesisSource as KinesisSource
 from mlray.sources.tables import DeltaSource as DeltaSource
 from mlray.sources.tables import IcebergSource as IcebergSource
 from mlray.sources.tables import LanceSource as LanceSource
@@ -34,6 +37,9 @@ Source = Annotated[
     | BinarySource
     | DeltaSource
     | IcebergSource
-    | LanceSource,
+    | LanceSource
+    | SqlSource
+    | KafkaSource
+    | KinesisSource,
     Field(discriminator="format"),
 ]
