@@ -1,4 +1,4 @@
-"""What `mlray data show` tells of a version, from its manifest: nothing is opened for it."""
+"""What `mlray data show` tells of a version, from its manifest and the account it keeps; no row is opened for it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlray.cli.kept import Kept, instant
 from mlray.ingest.report import PIECES
 from mlray.ingest.splits import RESERVED
 from mlray.vault.version import DatasetVersion, Json, Manifest, ModelVersion, Part
@@ -21,9 +22,22 @@ class Column:
     type: str | None
     classed: str | None
     protection: str | None
+    nulls: str | None = None
+    min: str | None = None
+    mean: str | None = None
+    max: str | None = None
 
 
-def about(found: DatasetVersion | ModelVersion, tags: Sequence[str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one rule found when the version was made, as a sentence; `on_fail` is what it does where it does not hold."""
+
+    found: str
+    held: bool
+    on_fail: str
+
+
+def about(found: DatasetVersion | ModelVersion, tags: Sequence[str], kept: Kept) -> dict[str, Any]:
     """Its facts by name; what the manifest says beyond them is under `about`."""
     held, rest = found.manifest, dict(found.manifest.about)
     classes, protection = (_mapping(rest.pop(name, None)) for name in ("classes", "protection"))
@@ -38,11 +52,13 @@ def about(found: DatasetVersion | ModelVersion, tags: Sequence[str]) -> dict[str
         "parts": len(held.parts),
         "shared_parts": sum(not own(part, held) for part in held.parts),
         "keep": rest.pop("keep", None),
-        "checks": rest.pop("checks", None),
+        "checks": tuple(Check(one.said, one.held, one.on_fail.value) for one in kept.findings) or None,
         "evolution": rest.pop("evolution", None),
         "columns": tuple(
-            Column(name, kind, _said(classes.get(name)), _said(protection.get(name))) for name, kind in _columns(held, protection)
+            Column(name, kind, _said(classes.get(name)), _said(protection.get(name)), *_measured(kept, name))
+            for name, kind in _columns(held, protection)
         ),
+        "statistics": kept.statistics or None,
         "schema": dict(held.schema),
         "lineage": dict(held.lineage),
     }
@@ -63,6 +79,16 @@ def _columns(held: Manifest, protection: dict[str, Json]) -> list[tuple[str, str
     """Those that were sealed, then those that were dropped."""
     sealed = dict(held.schema)
     return [*sealed.items(), *((name, None) for name in protection if name not in sealed)]
+
+
+def _measured(kept: Kept, name: str) -> tuple[str | None, ...]:
+    """Share of nulls, smallest, mean, largest, as text: a column has moments or numbers."""
+    held = kept.statistics.get(name)
+    if held is None:
+        return (None, None, None, None)
+    nulls = f"{held['nulls'] / held['rows']:.2%}" if held["rows"] else None
+    told = instant if kept.moment(name) else "{:.6g}".format
+    return (nulls, *(told(held[which]) if which in held else None for which in ("min", "mean", "max")))
 
 
 def _mapping(value: Json) -> dict[str, Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from mlray.cli.options import Json
 from mlray.cli.vaults import WHICH, OfModels, Version, find, vault
 
 if TYPE_CHECKING:
-    from mlray.vault.diff import Diff
+    from mlray.vault.diff import Diff, Moved
 
 commands = typer.Typer()
 Before = Annotated[str, typer.Argument(metavar="BEFORE", help=WHICH)]
@@ -21,16 +22,19 @@ After = Annotated[str, typer.Argument(metavar="AFTER", help="The other one; of t
 @commands.command()
 def diff(before: Before, after: After, models: OfModels = False, as_json: Json = False) -> None:
     """What differs between two versions: schema, rows, parts, rejections, statistics."""
+    from mlray.cli.kept import kept
     from mlray.vault.diff import diff as compare
 
     opened = vault()
     old = find(opened, before, models)
     new = find(opened, f"{old.name}{after}" if after.startswith("@") else after, models)
-    found = compare(old.manifest, new.manifest)
+    was, now = kept(opened, old), kept(opened, new)
+    found = compare(old.manifest, new.manifest, (was.statistics, now.statistics))
+    told = replace(found, statistics=tuple(_timed(moved) if now.moment(moved.column) else moved for moved in found.statistics))
     if as_json:
-        show.result(found, as_json)
+        show.result(told, as_json)
     else:
-        print("\n".join(lines(found)))
+        print("\n".join(lines(told)))
 
 
 @commands.command()
@@ -66,6 +70,16 @@ def lines(found: Diff) -> list[str]:
         if records:
             out += ["", f"{name}:", *(f"  {line}" for line in show.table(records))]
     return out
+
+
+def _timed(moved: Moved) -> Moved:
+    """Moments as people read them; a share of nulls stays a number."""
+    from mlray.cli.kept import instant
+    from mlray.vault.diff import NULLS
+
+    if moved.statistic == NULLS:
+        return moved
+    return replace(moved, before=instant(float(moved.before)), after=instant(float(moved.after)))
 
 
 def _size(count: int) -> str:

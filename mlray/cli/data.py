@@ -39,11 +39,12 @@ def list_(models: OfModels = False, as_json: Json = False) -> None:
 def show_(version: Version, models: OfModels = False, as_json: Json = False) -> None:
     """What a version holds, what it was made from, and how it is protected."""
     from mlray.cli.about import about
+    from mlray.cli.kept import kept
 
     opened = vault()
     found = find(opened, version, models)
-    facts = about(found, tags_of(opened, found))
-    show.result(facts, as_json, hide=("schema", *(name for name, value in facts.items() if value is None)))
+    facts = about(found, tags_of(opened, found), kept(opened, found))
+    show.result(facts, as_json, hide=("schema", "statistics", *(name for name, value in facts.items() if value is None)))
 
 
 @commands.command()

@@ -10,6 +10,7 @@ from mlray.vault.version import Json, Manifest, short
 
 # Less is noise between two days: a mean that moved by this many standard deviations, nulls by this share of the rows.
 MEAN_MOVED, NULLS_MOVED = 0.1, 0.01
+NULLS = "share of nulls"
 Statistics = Mapping[str, Mapping[str, Json]]  # column -> rows, nulls, and of numbers min, max, mean, deviation
 T = TypeVar("T")
 
@@ -47,8 +48,8 @@ class Moved:
 
     column: str
     statistic: str
-    before: float
-    after: float
+    before: float | str
+    after: float | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _column(name: str, before: Mapping[str, Json], after: Mapping[str, Json]) ->
     found = [Moved(name, bound, *pair) for bound in ("min", "max") if (pair := _both(before, after, bound)) and pair[0] != pair[1]]
     shares = [_share(held) for held in (before, after)]
     if abs(shares[1] - shares[0]) > NULLS_MOVED:
-        found.append(Moved(name, "share of nulls", *shares))
+        found.append(Moved(name, NULLS, *shares))
     mean, spread = _both(before, after, "mean"), _both(before, after, "deviation")
     if mean and spread and abs(mean[1] - mean[0]) > MEAN_MOVED * max(spread):
         found.append(Moved(name, "mean", *mean))

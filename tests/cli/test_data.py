@@ -97,9 +97,9 @@ def test_each_column_is_told_with_its_class_and_protection_also_one_that_was_dro
     vaults.flights(home, ABOUT)
     assert main(["data", "show", "flights", "--json"]) == 0
     shown = said(capsys)
-    assert shown["columns"] == [
-        {"column": "distance", "type": "double", "classed": "public", "protection": "generalise, step 100.0"},
-        {"column": "mail", "type": None, "classed": "personal", "protection": "drop"},
+    assert [[one[of] for of in ("column", "type", "classed", "protection", "nulls")] for one in shown["columns"]] == [
+        ["distance", "double", "public", "generalise, step 100.0", None],
+        ["mail", None, "personal", "drop", None],
     ]
     assert shown["evolution"] == {"declared": {}, "since": None} and shown["about"] == {"seen": "2026-06-01"}
 
@@ -107,3 +107,27 @@ def test_each_column_is_told_with_its_class_and_protection_also_one_that_was_dro
     printed = capsys.readouterr().out
     assert "schema" not in printed and "checks" not in printed
     assert "mail      -       personal  drop" in printed
+
+
+def test_the_account_that_a_version_keeps_is_shown_by_column_and_finding(home: Home, capsys: Captured):
+    vaults.reported(home, "aa", [1.0, None, 3.0], day=1)
+    assert main(["data", "show", "weather", "--json"]) == 0
+    shown = said(capsys)
+    wind, when, mail = shown["columns"]
+    assert (wind["nulls"], wind["min"], wind["mean"], wind["max"]) == ("33.33%", "1", "2", "3")
+    assert (when["min"], when["max"]) == ("2026-06-01T00:00:00Z", "2026-06-01T02:00:00Z")
+    assert (mail["nulls"], mail["min"]) == ("0.00%", None)
+    assert [count for _, _, count in shown["statistics"]["wind"]["bins"]] == [1, 1]
+    assert shown["checks"] == [{"found": "row_count : 3 rows, at least 9 are wanted", "held": False, "on_fail": "warn"}]
+    assert shown["rows"] == {"train": 3}
+
+    assert main(["data", "show", "weather"]) == 0
+    printed = capsys.readouterr().out
+    assert "row_count : 3 rows, at least 9 are wanted  no" in printed and "2026-06-01T00:00:00Z" in printed and "bins" not in printed
+
+
+def test_a_version_whose_keys_were_destroyed_is_still_shown_without_its_account(home: Home, capsys: Captured):
+    made = vaults.reported(home, "aa", [1.0, None, 3.0], day=1)
+    vaults.opened(home).shelf.shred("dataset", made.name, made.digest)
+    assert main(["data", "show", "weather", "--json"]) == 0
+    assert said(capsys)["statistics"] is None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
 from mlray.home import Home
+from mlray.ingest import account, stats
+from mlray.ingest.rules import OnWhole
+from mlray.ingest.verdict import Finding, Verdict
 from mlray.vault.store import Vault, VaultAddress
 from mlray.vault.version import DatasetVersion, Json, Lineage, ModelVersion
 
@@ -36,6 +40,19 @@ def more_flights(home: Home, before: DatasetVersion, tags: Sequence[str] = ()) -
     parts = [vault.share_part(draft, shared, before), vault.write_part(draft, "part-1", "test", wider)]
     lineage = (MADE_FROM[0], ("source:flights.csv", "cd" * 32))
     return vault.commit_dataset(draft, parts, schema=wider.schema, lineage=lineage, rejected={"no-arrival": 6}, tags=tags)
+
+
+def reported(home: Home, digest: str, distances: Sequence[float | None], day: int) -> DatasetVersion:
+    """weather@...: a number, a moment and a column that is protected, with the account that an ingest keeps."""
+    vault = opened(home)
+    when = [datetime(2026, 6, day, hour, tzinfo=UTC) for hour in range(len(distances))]
+    columns = {"wind": pa.array(distances, pa.float64()), "when": pa.array(when, pa.timestamp("us", "UTC"))}
+    rows = pa.table(columns | {"mail": pa.array(["x"] * len(when))})
+    told = {"train": {"rows": len(when), "columns": {name: stats.column(rows[name], name == "mail") for name in rows.column_names}}}
+    found = Verdict((Finding("row_count", False, OnWhole.WARN, "row_count : 3 rows, at least 9 are wanted"),))
+    draft = vault.draft_dataset("weather", digest * 32)
+    parts = [vault.write_part(draft, "train-0", "train", rows), vault.write_part(draft, "report-0", "report", account.table(told, found))]
+    return vault.commit_dataset(draft, parts, schema=rows.schema, lineage=MADE_FROM)
 
 
 def model(home: Home, of: DatasetVersion) -> ModelVersion:
