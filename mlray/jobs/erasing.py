@@ -8,7 +8,7 @@ The key goes first and the files after, so a kill in between leaves bytes that n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -95,16 +95,22 @@ def fates(home: Home, now: datetime, unused: bool = False) -> tuple[Fate, ...]:
     return judge(_standings(vault_of(home)), now, unused)
 
 
-def prune(home: Home, now: datetime, unused: bool = False) -> tuple[Fate, ...]:
-    """Destroys versions past their time, and with `unused` those that nothing uses. Returns the fate of every version."""
+def prune(home: Home, now: datetime, unused: bool = False, only: Collection[str] | None = None) -> tuple[Fate, ...]:
+    """Destroys versions past their time, and with `unused` those that nothing uses. Returns the fate of every version.
+
+    `only` names those that somebody has agreed to: what became unused since then stays.
+    """
     with alone(home):
         vault = vault_of(home)
-        found = fates(home, now, unused)
+        found = tuple(_agreed(fate, only) for fate in fates(home, now, unused))
         for fate in found:
             if fate.destroyed:
                 destroy(home, vault, fate.standing, fate.why, fate.breaks)
-        _finish(home, vault)
         return found
+
+
+def _agreed(fate: Fate, only: Collection[str] | None) -> Fate:
+    return fate if only is None or not fate.destroyed or str(fate.standing) in only else Fate(fate.standing, False, "nobody was asked")
 
 
 def destroy(home: Home, vault: Vault, standing: Standing, why: str, breaks: tuple[str, ...] = ()) -> None:
