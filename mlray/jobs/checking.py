@@ -62,9 +62,11 @@ def _masters(vault: Vault) -> Iterator[Finding]:
 
 def _holdings(vault: Vault) -> Iterator[Finding]:
     held = Holdings(vault)
-    for holding in held.all():
+    for holding in held.look():
         away = sorted({key.scope for key in holding.keys if not vault.keyring.holds(key)})
-        if away:
+        if holding.wrong:
+            yield Finding(str(holding), holding.wrong, hurts=True)
+        elif away:
             yield Finding(str(holding), f"no master key of scope {', '.join(away)} for it in this keyring", hurts=True)
         else:
             yield _asked(str(holding), partial(held.open, holding), "opens")

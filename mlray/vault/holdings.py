@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from mlray.errors import TamperError
+from mlray.errors import KeyringError, MlrayError, TamperError
 from mlray.vault import store, version
 from mlray.vault.blobs import Blobs
 from mlray.vault.keyring import KeyId, WrappedKey
@@ -16,16 +17,20 @@ from mlray.vault.shelf import KINDS, NO_VERSION
 from mlray.vault.store import Vault
 from mlray.vault.version import Kind
 
+What = Literal["version", "draft", "secret", "subjects"]
+Keys = tuple[WrappedKey, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
     """One key.json, one secret, or the state of one dataset's subjects; and the wrapped keys in it."""
 
-    what: Literal["version", "draft", "secret", "subjects"]
+    what: What
     name: str
-    keys: tuple[WrappedKey, ...]
+    keys: Keys
     kind: Kind = "dataset"
     digest: str = ""
+    wrong: str = ""  # why its keys cannot even be listed
 
     def __str__(self) -> str:
         return {"version": self.short, "draft": f"unfinished {self.short}", "secret": f"secret {self.name}"}.get(
@@ -47,6 +52,15 @@ class Holdings:
         self._vault, self._blobs, self._secrets = vault, Blobs(vault.address.store), Secrets(vault)
 
     def all(self) -> tuple[Holding, ...]:
+        """Raises KeyringError when one was changed: what wraps it is then not known."""
+        found = self.look()
+        for holding in found:
+            if holding.wrong:
+                raise KeyringError(holding.wrong, hint="restore it from your backup")
+        return found
+
+    def look(self) -> tuple[Holding, ...]:
+        """All of them, those included that were changed."""
         return (*self._versions(), *self._states(), *self._sealed())
 
     @property
@@ -94,8 +108,12 @@ class Holdings:
     def _versions(self) -> Iterator[Holding]:
         for (kind, name, digest), files in self._folders():
             if "key.json" in files:
-                keys = tuple(self._vault.shelf.keys(kind, name, digest).values())
-                yield Holding("version" if "manifest.json" in files else "draft", name, keys, kind, digest)
+                what: What = "version" if "manifest.json" in files else "draft"
+                keys, wrong = _listed(partial(self._keys, kind, name, digest))
+                yield Holding(what, name, keys, kind, digest, wrong)
+
+    def _keys(self, kind: Kind, name: str, digest: str) -> Keys:
+        return tuple(self._vault.shelf.keys(kind, name, digest).values())
 
     def _folders(self) -> Iterator[tuple[tuple[Kind, str, str], tuple[str, ...]]]:
         for kind in KINDS:
@@ -109,19 +127,26 @@ class Holdings:
             for file in self._blobs.files(f"datasets/{name}/subjects")[-1:]:
                 data = self._blobs.read(f"datasets/{name}/subjects/{file}")
                 if data is not None:
-                    yield Holding("subjects", name, (_state_key(name, data),))
+                    keys, wrong = _listed(partial(_state_key, name, data))
+                    yield Holding("subjects", name, keys, wrong=wrong)
 
     def _sealed(self) -> Iterator[Holding]:
         for name in self._secrets.list():
-            key = self._secrets.wrapped(name)
-            if key is not None:
-                yield Holding("secret", name, (key,))
+            keys, wrong = _listed(partial(self._secrets.wrapped, name))
+            yield Holding("secret", name, keys, wrong=wrong)
 
 
-def _state_key(name: str, data: bytes) -> WrappedKey:
+def _listed(keys: Callable[[], Keys]) -> tuple[Keys, str]:
+    try:
+        return keys(), ""
+    except MlrayError as wrong:
+        return (), wrong.message
+
+
+def _state_key(name: str, data: bytes) -> Keys:
     what = f"{name}: the keys of its subjects"
     line, _ = version.split_signature(data, what)
     try:
-        return WrappedKey.from_json(json.loads(line)["key"])
+        return (WrappedKey.from_json(json.loads(line)["key"]),)
     except (ValueError, KeyError, TypeError) as broken:
         raise TamperError(f"{what} are not what was stored", hint="restore them from your backup") from broken

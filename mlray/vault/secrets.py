@@ -60,10 +60,10 @@ class Secrets:
             raise SpecError(f"there is no secret {name} in the store", hint=_known(self.list()))
         self._blobs.remove_file(_file(name))
 
-    def wrapped(self, name: str) -> WrappedKey | None:
-        """The key that seals it; None when it was removed meanwhile."""
+    def wrapped(self, name: str) -> tuple[WrappedKey, ...]:
+        """The key that seals it; none when it was removed meanwhile."""
         sealed = self._blobs.read(_file(name))
-        return None if sealed is None else _split(name, sealed)[0]
+        return () if sealed is None else (_split(name, sealed)[0],)
 
     def rewrap(self, name: str, keyring: Keyring) -> KeyId | None:
         """Its key under the current master; the sealed value stays as it is. The id of the master it has then."""
