@@ -23,6 +23,7 @@ from pyarrow.parquet.encryption import create_decryption_properties, create_encr
 from mlray.errors import StoreError
 from mlray.vault import columns
 from mlray.vault.columns import TYPES, Second, Unlock
+from mlray.vault.encoding import encodings
 from mlray.vault.keyring import DataKey
 from mlray.vault.sealing import refusal
 
@@ -48,6 +49,7 @@ def seal_table(key: DataKey, table: pa.Table, context: str, compression: Compres
     bounds = [(start, min(start + GROUP_ROWS, table.num_rows)) for start in range(0, table.num_rows, GROUP_ROWS)]
     stored = columns.hide(table, second, bounds, context) if second else table
     plain = [field.name for field in stored.schema if columns.SEALED not in (field.metadata or {})]
+    repeating, others = encodings(stored.select(plain))  # ciphertext does not repeat
     lock = create_encryption_properties(
         key.secret(), aad_prefix=context.encode(), store_aad_prefix=False, encryption_algorithm="AES_GCM_V1"
     )
@@ -57,7 +59,8 @@ def seal_table(key: DataKey, table: pa.Table, context: str, compression: Compres
         sink,
         row_group_size=GROUP_ROWS,
         compression={field.name: compression if field.name in plain else "none" for field in stored.schema},
-        use_dictionary=plain,  # ciphertext does not repeat
+        use_dictionary=repeating,
+        column_encoding=others,
         write_statistics=plain,
         encryption_properties=lock,
     )
