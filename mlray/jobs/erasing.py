@@ -102,6 +102,7 @@ def prune(home: Home, now: datetime, unused: bool = False, only: Collection[str]
     """
     with alone(home):
         vault = vault_of(home)
+        _finish(home, vault)
         found = tuple(_agreed(fate, only) for fate in fates(home, now, unused))
         for fate in found:
             if fate.destroyed:
