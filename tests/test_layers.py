@@ -23,7 +23,7 @@ for folder, names in {
     "access": "audit_store",
     "vault": "kms remote aws transit subject_states holdings secrets blobs objects shelf pointers witness broom",
     "ledger": "rows",
-    "sources": "readers places line_files csv filed jsonl text parquet orc avro binary images delta iceberg lance sql postgres anysql kafka kinesis records",
+    "sources": "readers places line_files csv filed jsonl text parquet orc avro binary lake delta iceberg lance sql postgres anysql kafka kinesis records",
     "ingest": "code mill shuffle tasks follow batches",
     "tune": "worker hooks",
     "serve": "autoscaler doors replica",

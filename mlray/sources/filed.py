@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from mlray.sources import places
-from mlray.sources.files import FileSource
+from mlray.sources.files import FileSource, StoredSource
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Place, Secrets
 from mlray.sources.units import Unit, together
@@ -19,17 +19,23 @@ AT_ONCE = 8  # files looked into at the same time: an object store answers late,
 def find(name: str, source: FileSource, base: Path, secrets: Secrets, look: Callable[[Place], Unit], *facts: tuple[str, str]) -> Found:
     """Raises SpecError naming the file that is missing, broken or has other columns."""
 
+    files = places.found_in(name, source, base, secrets)
+    units = looked(name, files, look)
+    return together(name, places.called(name, files), source, units, places.changed(files), (("state", places.state(files)), *facts))
+
+
+def looked(name: str, files: Sequence[Place], look: Callable[[Place], Unit]) -> list[Unit]:
+    """What each file holds, several looked into at a time."""
+
     def told(there: Place) -> Unit:
         with places.telling(f"source {name}: {places.shown(there.uri)}", there.uri):
             return look(there)
 
-    files = places.found_in(name, source, base, secrets)
-    with ThreadPoolExecutor(min(AT_ONCE, len(files))) as pool:
-        units = list(pool.map(told, files))
-    return together(name, places.called(name, files), source, units, places.changed(files), (("state", places.state(files)), *facts))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(told, files))
 
 
-def by_file(found: Found, source: FileSource, pieces: Sequence[Piece], secrets: Secrets) -> Iterator[tuple[int, Place, list[Piece]]]:
+def by_file(found: Found, source: StoredSource, pieces: Sequence[Piece], secrets: Secrets) -> Iterator[tuple[int, Place, list[Piece]]]:
     """(unit, its file, its pieces) in order."""
     for unit, group in groupby(pieces, key=lambda piece: piece.unit):
         yield unit, places.place(found.units[unit], source, secrets), list(group)

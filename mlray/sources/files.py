@@ -18,11 +18,16 @@ class Credentials(Spec):
     session_token: Secret | None = Field(None, description="Session token of S3.")
 
 
-class FileSource(SourceBase):
+class StoredSource(SourceBase):
+    """Whatever may lie in an object store."""
+
+    credentials: Credentials | None = Field(None, description="Keys of the object store, by the names of their secrets.")
+
+
+class FileSource(StoredSource):
     """Files of one format."""
 
     uri: Uri = Field(description="Path, pattern, folder, object-store URI, or package://NAME/path in an installed package.")
-    credentials: Credentials | None = Field(None, description="Keys of the object store, by the names of their secrets.")
 
     @model_validator(mode="after")
     def _credentials_fit(self) -> FileSource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mlray.sources.places import Place, Secrets, none
 from mlray.sources.shape import Taken, shape
 from mlray.sources.units import Unit, grouped
 
+Inside = Callable[[pa.Schema], Mapping[str, str]]  # schema of a file -> name in the table -> name in the file
 unchanged = places.unchanged
 PICKLED = "pickled_object"  # Ray's extension type: reading such a value runs whatever was pickled
 
@@ -44,18 +45,27 @@ def unit(there: Place, wanted: Mapping[str, str], rows_per_piece: int) -> Unit:
 
 
 def groups(
-    there: Place, pieces: Sequence[Piece], taken: tuple[Taken, ...], where: str, names: Mapping[str, str] | None = None
+    there: Place,
+    pieces: Sequence[Piece],
+    taken: tuple[Taken, ...],
+    where: str,
+    inside: Inside | None = None,
 ) -> Iterator[tuple[Piece, pa.Table]]:
-    """(piece, its columns). `names` is name there -> name in this file, where a table's log renamed a column."""
+    """(piece, its columns by their names there). `inside` tells what they are called in this file, where a table's log renamed some."""
     with opened(there, where) as file:
         refuse_pickled(file.schema_arrow, where)
-        inside = typed.columns_of(file.schema_arrow, [column.there for column in taken]) if names is None else names
-        columns = [names[column.there] if names else column.there for column in taken if column.there in inside]
-        back = {old: new for new, old in (names or {}).items()}
+        paths = [column.there for column in taken]
+        names = inside(file.schema_arrow) if inside else _own(file.schema_arrow, paths)
         for piece in pieces:
-            table = file.read_row_groups(range(piece.start, piece.stop), columns=columns, use_threads=False)
+            table = file.read_row_groups(range(piece.start, piece.stop), columns=list(names.values()), use_threads=False)
             table.validate(full=True)  # a damaged file may hold text that is none
-            yield piece, table.rename_columns([back.get(name, name) for name in table.column_names]) if back else table
+            columns = {there: typed.pick(table, path) for there, path in names.items()}
+            yield piece, pa.table(columns) if columns else table
+
+
+def _own(schema: pa.Schema, paths: Sequence[str]) -> dict[str, str]:
+    there = typed.columns_of(schema, paths)
+    return {path: path for path in paths if path in there}
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from mlray.errors import MlrayError, SpecError, WorkError
-from mlray.sources.files import Credentials, FileSource
+from mlray.sources.files import Credentials, FileSource, StoredSource
 from mlray.sources.piece import Found
 
 Secrets = Callable[[str], str]
@@ -62,7 +62,7 @@ def absolute(uri: str, base: Path) -> str:
     return f"file://{quote(str(whole), safe='/*?[]')}" if any(c in uri for c in MAGIC) else whole.as_uri()
 
 
-def place(uri: str, source: FileSource, secrets: Secrets = none) -> Place:
+def place(uri: str, source: StoredSource, secrets: Secrets = none) -> Place:
     """Where a URI is. Raises OSError or ValueError when nobody knows such a place."""
     if uri.startswith(PACKAGE):
         return Place(uri, fs.LocalFileSystem(), _in_package(uri))
@@ -70,13 +70,15 @@ def place(uri: str, source: FileSource, secrets: Secrets = none) -> Place:
         return Place(uri, *_with_keys(uri, source.credentials, secrets))
     if uri.startswith("file://"):
         return Place(uri, fs.LocalFileSystem(), unquote(uri.removeprefix("file://")))
+    if "://" not in uri:
+        return Place(uri, fs.LocalFileSystem(), uri)
     try:
         return Place(uri, *fs.FileSystem.from_uri(uri))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return Place(uri, *_fsspec(uri))
 
 
-def listed(uri: str, source: FileSource, secrets: Secrets = none) -> tuple[Place, ...]:
+def listed(uri: str, source: StoredSource, secrets: Secrets = none) -> tuple[Place, ...]:
     """The file of a URI; or the files of a folder or pattern, sorted by name. Hidden ones (_ and .) are left out."""
     start, pattern = _fixed(uri)
     there = place(start, source, secrets)
@@ -90,7 +92,7 @@ def listed(uri: str, source: FileSource, secrets: Secrets = none) -> tuple[Place
     kept = [path for path in names if not pattern or fnmatch.fnmatchcase(path, f"{there.path.rstrip('/')}/{pattern}")]
     if not kept:
         raise FileNotFoundError("no file has such a name" if pattern else "the folder holds no file")
-    return tuple(Place(_beside(start, there.path, path), there.system, path) for path in kept)
+    return tuple(Place(beside(start, there.path, path), there.system, path) for path in kept)
 
 
 def found_in(name: str, source: FileSource, base: Path, secrets: Secrets = none) -> tuple[Place, ...]:
@@ -128,7 +130,7 @@ def state(places: tuple[Place, ...]) -> str:
     return hashlib.sha256(repr([(i.path, i.type.name, i.size, i.mtime_ns) for i in infos(places)]).encode()).hexdigest()
 
 
-def unchanged(found: Found, source: FileSource, secrets: Secrets = none) -> None:
+def unchanged(found: Found, source: StoredSource, secrets: Secrets = none) -> None:
     """Raises WorkError when a file changed while it was read: its rows would be none that the digest stands for."""
     if state(tuple(place(uri, source, secrets) for uri in found.units)) != found.fact("state"):
         raise WorkError(f"{found.where} changed while it was read", hint="run the ingest again when nobody writes to it")
@@ -250,7 +252,7 @@ def _shows(path: str, folder: str) -> bool:
     return not any(step.startswith(("_", ".")) and "=" not in step for step in path.removeprefix(folder).split("/"))
 
 
-def _beside(start: str, folder: str, path: str) -> str:
+def beside(start: str, folder: str, path: str) -> str:
     """The URI of a file in a folder whose URI is known."""
     rest = path.removeprefix(folder).lstrip("/")
     if start.startswith(("file://", PACKAGE)):

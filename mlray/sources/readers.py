@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from mlray.errors import WorkError
-from mlray.sources import avro, binary, csv, jsonl, kafka, kinesis, orc, parquet, sql, text
+from mlray.sources import avro, binary, csv, delta, iceberg, jsonl, kafka, kinesis, lance, orc, parquet, sql, text
 from mlray.sources.freshness import stale
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
@@ -39,6 +39,9 @@ READERS: dict[str, Reader] = {
     "avro": avro,
     "images": binary,
     "binary": binary,
+    "delta": delta,
+    "iceberg": iceberg,
+    "lance": lance,
     "sql": sql,
     "kafka": kafka,
     "kinesis": kinesis,

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlray.sources.base import Secret, SourceBase, Uri
-from mlray.sources.files import Credentials, FileSource
+from mlray.sources.base import Secret, Uri
+from mlray.sources.files import FileSource, StoredSource
 
 
 class DeltaSource(FileSource):
@@ -17,16 +17,16 @@ class DeltaSource(FileSource):
     version: int | None = Field(None, ge=0, description="Version of the table; the newest if none is named.")
 
 
-class IcebergSource(SourceBase):
+class IcebergSource(StoredSource):
     """An Iceberg table, found through its catalog."""
 
     format: Literal["iceberg"] = Field(description="Always `iceberg`.")
     catalog: Uri = Field(description="URI of the catalog: https:// (REST), thrift:// (Hive), sqlite:/// or postgresql:// (SQL).")
+    catalog_name: str = Field("default", description="Name of the catalog; a SQL catalog keeps tables by it.")
     token: Secret | None = Field(None, description="Bearer token of a REST catalog.")
     warehouse: Uri | None = Field(None, description="Where the catalog keeps its tables, if it must be told.")
     table: str = Field(pattern=r"^[^.]+(\.[^.]+)+$", description="Name of the table, as namespace.table.")
     snapshot: int | None = Field(None, description="Snapshot of the table; the current one if none is named.")
-    credentials: Credentials | None = Field(None, description="Keys of the object store, by the names of their secrets.")
 
 
 class LanceSource(FileSource):
