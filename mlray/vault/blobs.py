@@ -13,15 +13,13 @@ from pyarrow import fs
 
 from mlray.errors import StoreError
 from mlray.home import private_folder
+from mlray.vault.objects import Objects
 
 SAFE = "/:%@?&=+,;~#"  # what may stand in a URI as it is, percent signs included; a space in a path may not
 
 
 class Blobs:
-    """Bytes by relative path. On a local disk files are mode 0600 in folders of mode 0700, and flushed before they take their name.
-
-    Object stores make a write visible as a whole by themselves.
-    """
+    """Bytes by relative path. On a local disk files are mode 0600 in folders of mode 0700, and flushed before they take their name."""
 
     def __init__(self, uri: str) -> None:
         try:
@@ -29,12 +27,13 @@ class Blobs:
         except (ValueError, OSError) as error:
             raise StoreError(f"{uri}: not a place mlray can store in: {error}", hint="write file:///path or s3://bucket/path") from error
         self._local = isinstance(self._fs, fs.LocalFileSystem)
+        self._objects = Objects(uri, self._fs)
 
     def read(self, path: str) -> bytes | None:
         """The bytes, or None when nothing has that name."""
         try:
-            with self._fs.open_input_stream(self._at(path)) as stream:
-                return bytes(stream.read())
+            at = self._at(path)
+            return Path(at).read_bytes() if self._local else self._objects.read(at)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -43,31 +42,27 @@ class Blobs:
     def write(self, path: str, data: bytes | pa.Buffer) -> None:
         """Puts the bytes under the name, in place of what was there."""
         try:
-            if self._local:
-                return self._write_file(Path(self._at(path)), data, replace=True)
-            with self._fs.open_output_stream(self._at(path)) as stream:
-                stream.write(data)
+            at = self._at(path)
+            return self._write_file(Path(at), data, replace=True) if self._local else self._objects.write(at, data)
         except OSError as error:
             raise _cannot("write", path, error) from error
 
-    def claim(self, path: str, data: bytes) -> bool:
+    def claim(self, path: str, data: bytes | pa.Buffer) -> bool:
         """Puts the bytes under the name if nobody has it; False when somebody does.
 
-        Exact on a local or shared disk. On an object store two that come within one round trip both get True, and the later
-        stays: each names its own files, so both results are whole.
+        Exact on a local or shared disk, and in S3 with the extra `aws`. In another object store two that come within one round
+        trip both get True, and the later stays: each names its own files, so both results are whole.
         """
         try:
-            if self._local:
-                self._write_file(Path(self._at(path)), data, replace=False)
-                return True
+            at = self._at(path)
+            if not self._local:
+                return self._objects.claim(at, data)
+            self._write_file(Path(at), data, replace=False)
+            return True
         except FileExistsError:
             return False
         except OSError as error:
             raise _cannot("write", path, error) from error
-        if self.read(path) is not None:
-            return False
-        self.write(path, data)
-        return True
 
     def files(self, folder: str) -> tuple[str, ...]:
         """The names of the files directly in a folder, sorted; none when there is no such folder."""
@@ -80,7 +75,7 @@ class Blobs:
     def changed(self, path: str) -> datetime | None:
         """When a file was last written, by the store's clock; None when there is none."""
         try:
-            (info,) = self._fs.get_file_info([self._at(path)])
+            info = self._objects.info(self._at(path))
         except OSError as error:
             raise _cannot("read", path, error) from error
         return None if info.type != fs.FileType.File or info.mtime is None else info.mtime.astimezone(UTC)
@@ -90,10 +85,10 @@ class Blobs:
 
     def remove(self, folder: str) -> None:
         """Removes a folder and all below it; one that is gone already is fine."""
-        self._delete(self._fs.delete_dir, folder)
+        self._delete(self._objects.remove, folder)
 
     def remove_file(self, path: str) -> None:
-        self._delete(self._fs.delete_file, path)
+        self._delete(self._objects.remove_file, path)
 
     def _delete(self, delete: Callable[[str], None], path: str) -> None:
         try:
@@ -108,7 +103,7 @@ class Blobs:
 
     def _listed(self, folder: str) -> list[fs.FileInfo]:
         try:
-            return list(self._fs.get_file_info(fs.FileSelector(self._at(folder), allow_not_found=True)))
+            return self._objects.listed(self._at(folder))
         except OSError as error:
             raise _cannot("list", folder, error) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlray.errors import TamperError
+from mlray.errors import KeyringError, TamperError
 from mlray.vault import version
 from mlray.vault.keyring import Keyring
 
@@ -31,4 +31,6 @@ class Notary:
             self.keyring().verify(kind + line, signature)
         except TamperError as forged:
             raise TamperError(f"{what} was changed after it was signed", hint="restore it from your backup") from forged
+        except KeyringError as foreign:
+            raise KeyringError(f"{what} is {foreign.message}", hint=foreign.hint) from foreign
         return line

@@ -170,8 +170,9 @@ def split_signature(data: bytes, what: str) -> tuple[bytes, Signature]:
     try:
         line, below, rest = data.split(b"\n")
         value = json.loads(below)
-        if rest:
-            raise ValueError("more than two lines")
-        return line, Signature(KeyId(value["key"]), bytes.fromhex(value["signature"]))
+        signature = Signature(KeyId(value["key"]), bytes.fromhex(value["signature"]))
+        if rest or join_signature(line, signature) != data:  # hexadecimal may be written in two ways, and only one is ours
+            raise ValueError("not as it was written")
+        return line, signature
     except (ValueError, KeyError, TypeError) as broken:
         raise TamperError(f"{what} is not a signed line") from broken

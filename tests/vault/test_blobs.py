@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from mlray.errors import StoreError
 from mlray.home import Home
 from mlray.vault.blobs import Blobs
+from mlray.vault.store import VaultAddress
 
 
 @pytest.fixture
@@ -69,3 +72,32 @@ def test_of_eight_that_claim_a_name_at_once_one_gets_it(blobs: Blobs, tmp_path: 
 def _claim(blobs: Blobs, number: int, barrier, said) -> None:
     barrier.wait(30)
     said.put((number, blobs.claim("v/manifest.json", b"%d" % number)))
+
+
+def test_a_full_disk_is_told_of_and_leaves_no_version(tmp_path: Path):
+    """A child process may write files of 64 KiB at most, as on a disk with that much left."""
+    script = (
+        "import resource, signal, sys; sys.path.insert(0, sys.argv[2])\n"
+        "import random, pyarrow as pa\n"
+        "from mlray.errors import StoreError\n"
+        "from mlray.vault.store import VaultAddress\n"
+        "vault = VaultAddress(f'file://{sys.argv[1]}/store', f'{sys.argv[1]}/keyring.json').open()\n"
+        "draft = vault.draft_dataset('flights', '3f' * 32)\n"
+        "part = vault.write_part(draft, 'train-00000', 'train', pa.table({'n': [1, 2]}))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, 64 << 10))\n"
+        "rows = pa.table({'n': [random.random() for _ in range(50_000)]})\n"
+        "try:\n"
+        "    vault.write_part(draft, 'train-00001', 'train', rows)\n"
+        "except StoreError as full:\n"
+        "    print(full)\n"
+        "    sys.exit(7)\n"
+    )
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path), root], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 7, done.stderr
+    assert "cannot write datasets/flights/" in done.stdout and "File too large" in done.stdout and "not full" in done.stdout
+    vault = VaultAddress(f"file://{tmp_path}/store", f"{tmp_path}/keyring.json").open()
+    assert vault.datasets() == ()
+    left = [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert sorted(name.split("-")[0] for name in left) == ["key.json", "train"], "no half-written file"
