@@ -10,7 +10,7 @@ from mlray.features.learn import learn
 from mlray.features.spec import Select
 
 MISSING = -1.0
-# Mutual information looks for each row's neighbours: 3 s a feature for a million rows, and the ranks are the same from fewer.
+# Mutual information looks for each row's neighbours: 13.6 s a feature for a million rows, 0.4 s for these, which gave 0.088 for 0.091.
 MOST_ROWS = 50_000
 
 

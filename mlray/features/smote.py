@@ -6,7 +6,7 @@ What the library leaves open is settled here:
 - distances depend on units, so numbers are scaled to mean 0 and variance 1 over all training rows first;
 - distances need values, so a missing number stands at its column's median, and a missing category is one of its own. Were new
   rows never missing a number, a model would learn that missing means common: each takes the gaps of a rare row drawn at random;
-- its memory grows with new rows x neighbours x categories, 1.4 GB for 260,000 flights, so rows are made in lots.
+- its memory grows with new rows x neighbours x categories, and would be 1.4 GB for 260,000 flights, so rows are made in lots.
 """
 
 from __future__ import annotations
