@@ -26,7 +26,7 @@ from mlray.vault.shelf import Shelf, path
 from mlray.vault.subject_states import SubjectStates
 from mlray.vault.subjects import SubjectKeys
 from mlray.vault.tables import Compression, Wanted
-from mlray.vault.version import DatasetVersion, Json, Kind, Lineage, Manifest, ModelVersion, Part, VersionKeys
+from mlray.vault.version import DatasetVersion, FileKeys, Json, Kind, Lineage, Manifest, ModelVersion, Part, VersionKeys
 from mlray.vault.witness import Witness
 
 Schema = tuple[tuple[str, str], ...]
@@ -165,10 +165,19 @@ class Vault:
 
     def share_part(self, draft: Draft, part: Part, of: DatasetVersion) -> Part:
         """The same file in the new version: its keys are sealed anew, and no byte of it is read or written."""
-        before, after, where = self._opened(of.manifest), self._opened(draft), place(draft.kind, draft.name, part.file)
+        (shared,) = self.share_parts(draft, [part], of)
+        return shared
+
+    def share_parts(self, draft: Draft, parts: Sequence[Part], of: DatasetVersion) -> tuple[Part, ...]:
+        """As `share_part`, with the keys of both versions opened once."""
         if of.name != draft.name:
             raise StoreError(f"{of}: its parts belong to {of.name}, not to {draft.name}")
-        return replace(part, keys=tuple(after.seal(before.file(part, scope), scope, where) for scope, _ in part.keys))
+        before, after = self._opened(of.manifest), self._opened(draft)
+
+        def keys(part: Part, where: str) -> FileKeys:
+            return tuple(after.seal(before.file(part, scope), scope, where) for scope, _ in part.keys)
+
+        return tuple(replace(part, keys=keys(part, place(draft.kind, draft.name, part.file))) for part in parts)
 
     def receipt(self, draft: Draft, work: str, data: bytes) -> None:
         """Notes that a piece of work is done, for a run that begins again."""
