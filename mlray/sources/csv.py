@@ -14,6 +14,7 @@ from mlray.errors import SpecError, WorkError
 from mlray.sources import filed, line_files, places, typed
 from mlray.sources.base import OnBad
 from mlray.sources.files import CsvSource
+from mlray.sources.lines import breaks
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Place, Secrets, none
 from mlray.sources.shape import Taken, shape
@@ -80,7 +81,7 @@ def parse(block: bytes, names: tuple[str, ...], taken: tuple[Taken, ...], source
     except pa.ArrowInvalid as bad:
         # Arrow's message quotes the row, so it is neither repeated nor chained.
         raise WorkError(_mistake(str(bad), names, taken, where, first), hint=typed.CORRECT) from None
-    if not source.multiline and table.num_rows != (lines := block.count(b"\n") + (not block.endswith(b"\n"))):
+    if not source.multiline and table.num_rows != (lines := breaks(block) + (not block.endswith(b"\n"))):
         raise WorkError(
             f"{where}: {lines} lines from line {first} hold {table.num_rows} rows",
             hint="no line may be empty; where values hold line breaks, write multiline: true",
