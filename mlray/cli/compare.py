@@ -22,6 +22,7 @@ After = Annotated[str, typer.Argument(metavar="AFTER", help="The other one; of t
 @commands.command()
 def diff(before: Before, after: After, models: OfModels = False, as_json: Json = False) -> None:
     """What differs between two versions: schema, rows, parts, rejections, statistics."""
+    from mlray.cli.about import ASIDE
     from mlray.cli.kept import kept
     from mlray.vault.diff import diff as compare
 
@@ -30,7 +31,11 @@ def diff(before: Before, after: After, models: OfModels = False, as_json: Json =
     new = find(opened, f"{old.name}{after}" if after.startswith("@") else after, models)
     was, now = kept(opened, old), kept(opened, new)
     found = compare(old.manifest, new.manifest, (was.statistics, now.statistics))
-    told = replace(found, statistics=tuple(_timed(moved) if now.moment(moved.column) else moved for moved in found.statistics))
+    told = replace(
+        found,
+        rows=tuple(count for count in found.rows if count.name not in ASIDE),
+        statistics=tuple(_timed(moved) if now.moment(moved.column) else moved for moved in found.statistics),
+    )
     if as_json:
         show.result(told, as_json)
     else:

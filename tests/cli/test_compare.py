@@ -65,7 +65,9 @@ def test_statistics_that_moved_are_told_and_moments_as_moments(home: Home, capsy
     vaults.reported(home, "aa", [1.0, 2.0, 3.0], day=1)
     vaults.reported(home, "bb", [1.0, None, 9.0], day=5)
     assert main(["data", "diff", "weather@aa", "@bb", "--json"]) == 0
-    moved = {(m["column"], m["statistic"]): (m["before"], m["after"]) for m in json.loads(capsys.readouterr().out)["statistics"]}
+    found = json.loads(capsys.readouterr().out)
+    assert [count["name"] for count in found["rows"]] == ["train"], "what mlray keeps beside the rows is no split of theirs"
+    moved = {(m["column"], m["statistic"]): (m["before"], m["after"]) for m in found["statistics"]}
     assert moved[("wind", "max")] == (3.0, 9.0) and ("wind", "min") not in moved
     assert moved[("wind", "share of nulls")] == (0.0, pytest.approx(1 / 3))
     assert moved[("when", "min")] == ("2026-06-01T00:00:00Z", "2026-06-05T00:00:00Z")
