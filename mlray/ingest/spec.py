@@ -6,13 +6,15 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mlray.ingest import personal, protection, rules, splits
+from mlray.ingest import personal, protection, rules, splits, stream
 from mlray.ingest.blend import Duplicates, Join, Late
 from mlray.ingest.protection import Class, Protect, Protection
 from mlray.ingest.rules import Check
 from mlray.ingest.splits import Leakage, Split, TimeSplit
+from mlray.ingest.stream import Follow
 from mlray.policy.job import NAME, JobSpec
 from mlray.sources.spec import ColumnType, Source
+from mlray.sources.streams import StreamSource
 from mlray.spec import Spec
 from mlray.units import Duration, Memory
 
@@ -37,6 +39,7 @@ class IngestJob(JobSpec):
     joins: tuple[Join, ...] = Field((), description="What is added to each row, in order.")
     duplicates: Duplicates | None = Field(None, description="What happens to rows of the main sources that repeat a key.")
     late: Late | None = Field(None, description="What happens to rows older than what the version before had seen.")
+    follow: Follow | None = Field(None, description="Reads the main source, a stream, in batches; each becomes a version.")
     checks: tuple[Check, ...] = Field((), description="Rules on each row and on the whole version, in order.")
     label: Label | None = Field(None, description="What is to be predicted.")
     outcome: tuple[str, ...] = Field(
@@ -176,6 +179,32 @@ class IngestJob(JobSpec):
         if self.leakage and self.split.by == "none" and (self.leakage.key or self.leakage.near):
             raise ValueError("leakage: with split none there is only one side")
         return self
+
+    @model_validator(mode="after")
+    def _follow_fits(self) -> IngestJob:
+        if not self.follow:
+            return self
+        main = self.sources[self.mains[0]]
+        if len(self.mains) > 1 or not isinstance(main, StreamSource):
+            raise ValueError("follow: main must be one source of format kafka or kinesis")
+        if main.fresh_within:
+            raise ValueError(f"follow: a stream is read as it comes; drop fresh_within from {self.mains[0]}")
+        rows = [name for name, there in {"duplicates": self.duplicates, "late": self.late, "leakage": self.leakage}.items() if there]
+        _refuse(rows, "follow: batches are judged one by one, so write follow.watermark and checks of rows instead of")
+        _refuse(
+            [check.rule for check in rules.by_version(self.checks)], "follow: a rule on a whole version cannot be judged batch by batch:"
+        )
+        hides = (protection.Pseudonymise, protection.Generalise)
+        changed = [column for column, how in self.protection.items() if not isinstance(how, hides)]
+        if why := stream.misfit(self.follow, dict(main.types), _as_sealed(self), changed):
+            raise ValueError(f"follow: {why}")
+        return self
+
+
+def _as_sealed(job: IngestJob) -> dict[str, str]:
+    """Column -> type after protection: what is pseudonymised is text, and what is generalised may have become it."""
+    changed = {column for column, how in job.protection.items() if isinstance(how, protection.Pseudonymise | protection.Generalise)}
+    return {column: "text" if column in changed else kind for column, kind in job.sealed.items()}
 
 
 def _refuse(columns: list[str], why: str) -> None:

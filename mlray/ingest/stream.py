@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -123,3 +124,31 @@ class Follow(Spec):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"windows: {', '.join(twice)} is there twice")
         return self
+
+
+def misfit(follow: Follow, types: Mapping[str, str], sealed: Mapping[str, str], changed: Collection[str]) -> str:
+    """Why windows and watermark cannot be computed on a job's columns; "" when they can.
+
+    `types` are those of the stream itself, `sealed` those that are sealed, and `changed` what is protected in a way that hides it.
+    """
+    rule = follow.watermark
+    if rule and (types.get(rule.column) != "timestamp" or rule.column not in sealed or rule.column in changed):
+        return f"watermark.column {rule.column!r} is no timestamp column of the stream that is sealed as it is"
+    for window in follow.windows:
+        used = {*window.by, *window.columns}
+        if missing := sorted(column for column in used if column not in sealed):
+            return f"windows: {window.name}: {', '.join(missing)} is not sealed, so there is nothing to compute with"
+        if hidden := sorted(used & set(changed)):
+            return f"windows: {window.name}: {', '.join(hidden)} is protected, and a window would show it"
+        if float_keys := sorted(column for column in window.by if sealed[column] in ("float", "binary")):
+            return f"windows: {window.name}: by {', '.join(float_keys)} makes no groups; take a text, a whole number or a time"
+        for name, how in window.compute.items():
+            if how != "count" and (why := _misfit(how, sealed)):
+                return f"windows: {window.name}: {name}: {why}"
+    return ""
+
+
+def _misfit(how: Sum | Mean | Min | Max, sealed: Mapping[str, str]) -> str:
+    (column,) = how.model_dump().values()
+    numbers = ("int", "float") if isinstance(how, Sum | Mean) else ("int", "float", "timestamp")
+    return "" if sealed[column] in numbers else f"{column} is {sealed[column]}, not a number"
