@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,13 +13,14 @@ from mlray.cli.options import InCluster, JobFile, Json
 from mlray.cli.progress import working
 
 commands = typer.Typer()
+Follow = Annotated[bool, typer.Option("--follow", help="Go on with a stream as it grows, until Ctrl-C.")]
 INTERRUPTED = 130
 
 
 @commands.command()
-def ingest(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> None:
+def ingest(job: JobFile, cluster: InCluster = None, as_json: Json = False, follow: Follow = False) -> None:
     """Read, check, protect and seal raw rows as a dataset version."""
-    _do("ingest", job, cluster, as_json)
+    _do("ingest", job, cluster, as_json, **({"forever": True} if follow else {}))
 
 
 @commands.command()
@@ -54,14 +56,14 @@ def submit(job: JobFile, cluster: InCluster = None, as_json: Json = False) -> No
     raise typer.Exit(code)
 
 
-def _do(verb: str, job: Path, cluster: str | None, as_json: bool) -> None:
+def _do(verb: str, job: Path, cluster: str | None, as_json: bool, **how: bool) -> None:
     """Does what the verb of `mlray.jobs.run` does; a pipeline has a result for each step. Ctrl-C keeps what was reached."""
     _read(job)
     from mlray.cli import views
     from mlray.jobs import run as jobs
 
     with working() as tell:
-        found = getattr(jobs, verb)(job, cluster=cluster, on_progress=tell)
+        found = getattr(jobs, verb)(job, cluster=cluster, on_progress=tell, **how)
     done = found if isinstance(found, tuple) else (found,)
     views.done(done, as_json)
     if jobs.interrupted(done):

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from mlray.errors import ClusterError, RefusedError
+from mlray.errors import ClusterError, RefusedError, SpecError
 from mlray.govern import on_ray as governor
 from mlray.home import Home
+from mlray.ingest import follow as following
 from mlray.ingest import on_ray as ingesting
 from mlray.ingest.report import Ingested
 from mlray.ingest.spec import IngestJob
@@ -42,9 +43,11 @@ def ingest(
     home: Home | None = None,
     cluster: Connection | str | None = None,
     on_progress: OnProgress = silent,
+    forever: bool = False,
 ) -> Ingested:
     """Raw rows -> one sealed dataset version. The same input and spec give the version that is there already.
 
+    A job that follows a stream reads what is there now; with `forever`, until Ctrl-C, which ends it between two versions.
     Raises RefusedError when the policy cannot pay for it; then nothing was started.
     """
     with desk(job, IngestJob, Stage.INGEST, policy, home, cluster) as at, at.purse(at.ask("any", ingesting.CPUS)) as money:
@@ -53,7 +56,22 @@ def ingest(
             if money.charge(at.charge(key, usage)) < ZERO:
                 raise RefusedError(f"{at.job.name} was stopped: it spent {money.spent}, and {money.limit} was set aside for it")
 
-        return ingesting.ingest(at.job, at.base, at.vault, on_progress, used)
+        if not at.job.follow:
+            if forever:
+                raise SpecError(f"{at.job.name} reads its sources once", hint="declare a stream as main, and a follow block")
+            return ingesting.ingest(at.job, at.base, at.vault, on_progress, used)
+        with following.interruptible() as stopped:
+            return following.follow(
+                at.job,
+                at.base,
+                at.vault,
+                following.on_cluster,
+                clock=at.clock,
+                forever=forever,
+                stopped=stopped,
+                on_progress=on_progress,
+                on_usage=used,
+            )
 
 
 def tune(
