@@ -103,31 +103,40 @@ def _kind(kind: pa.DataType) -> str:
 
 def _numbers(there: pa.Array) -> Column:
     """Moments are microseconds since 1970. NaN and infinities are counted, and in none of the others."""
-    plain = there.cast(pa.int64()) if pa.types.is_timestamp(there.type) else there
-    ends = pc.min_max(plain).as_py()
-    if pa.types.is_integer(plain.type) and len(plain) and ends["max"] - ends["min"] < NARROW:
-        return _counted(plain.to_numpy().astype(np.int64, copy=False), ends)
-    numbers = plain.cast(pa.float64(), safe=False).to_numpy()
+    whole = pa.types.is_integer(there.type) or pa.types.is_timestamp(there.type)
+    plain = (there.cast(pa.int64()) if whole else there).to_numpy()
+    # numpy's min and max take a twentieth of the time of Arrow's, whose fixed cost is a fifth of a millisecond.
+    if whole and len(plain) and int(plain.max()) - int(plain.min()) < NARROW:
+        return _counted(plain)
+    numbers = plain.astype(np.float64, copy=False)
     if not np.isfinite(numbers.sum()):
-        numbers = numbers[np.isfinite(numbers)]
-        ends = pc.min_max(pa.array(numbers)).as_py()
+        plain = numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         return {"finite": 0, "min": None, "max": None, "mean": 0.0, "m2": 0.0, "histogram": histogram.EMPTY.to_json()}
     mean = float(numbers.mean())
     away = numbers - mean
     away *= away  # not np.dot, whose threads took five times as long on busy cores
-    return {"finite": len(numbers), **ends, "mean": mean, "m2": float(away.sum()), "histogram": histogram.of(numbers).to_json()}
+    return {
+        "finite": len(numbers),
+        "min": plain.min().item(),
+        "max": plain.max().item(),
+        "mean": mean,
+        "m2": float(away.sum()),
+        "histogram": histogram.of(numbers).to_json(),
+    }
 
 
-def _counted(numbers: histogram.Whole, ends: dict[str, int]) -> Column:
+def _counted(numbers: histogram.Whole) -> Column:
     """Whole numbers that lie close together, by how often each is there: a third of the time."""
-    counts = np.bincount(numbers - ends["min"])
+    least = int(numbers.min())
+    counts = np.bincount(numbers - least)
     values = np.flatnonzero(counts)
     counts = counts[values]
     mean = float((values * counts).sum() / len(numbers))
     squares = float((counts * (values - mean) ** 2).sum())
-    found = histogram.of_counts((values + ends["min"]).astype(np.float64), counts)
-    return {"finite": len(numbers), **ends, "mean": mean + ends["min"], "m2": squares, "histogram": found.to_json()}
+    found = histogram.of_counts((values + least).astype(np.float64), counts).to_json()
+    ends = {"min": least, "max": least + int(values[-1])}
+    return {"finite": len(numbers), **ends, "mean": mean + least, "m2": squares, "histogram": found}
 
 
 def _values(there: pa.Array) -> Column:

@@ -29,7 +29,8 @@ def rows(count: int, **columns: Any) -> pa.Table:
 
 
 def shares(table: pa.Table, split: Split) -> list[float]:
-    return (np.bincount(places(table, split), minlength=len(names(split))) / table.num_rows).tolist()
+    found: list[float] = (np.bincount(places(table, split), minlength=len(names(split))) / table.num_rows).tolist()
+    return found
 
 
 def test_the_first_instant_of_a_period_belongs_to_it():

@@ -58,7 +58,8 @@ def test_numbers_are_told_as_numpy_tells_them():
     found = column([*numbers.tolist(), None, float("nan"), float("inf")], pa.float64())
     assert (found["rows"], found["nulls"], found["finite"]) == (5003, 1, 5000)
     assert (found["min"], found["max"]) == (numbers.min(), numbers.max())
-    assert (found["mean"], stats.deviation(found)) == (pytest.approx(numbers.mean()), pytest.approx(numbers.std(ddof=1)))
+    assert found["mean"] == pytest.approx(numbers.mean())
+    assert stats.deviation(found) == pytest.approx(numbers.std(ddof=1))
     assert Histogram.from_json(found["histogram"]).counts.sum() == 5000
 
 
