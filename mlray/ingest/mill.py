@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets as random
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -18,10 +19,10 @@ import pyarrow.compute as pc
 import ray
 
 from mlray.errors import MlrayError
-from mlray.ingest import aside, report, stats
+from mlray.ingest import aside, report
 from mlray.ingest.checks import Counts
 from mlray.ingest.pieces import Cut
-from mlray.ingest.protect import scopes
+from mlray.ingest.protect import scopes, sealed_columns
 from mlray.ingest.refine import Refined, refine
 from mlray.ingest.report import BlockReport, part_name
 from mlray.ingest.spec import IngestJob
@@ -30,9 +31,11 @@ from mlray.ledger.entry import Usage
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL, Capacity
 from mlray.sources import readers
 from mlray.sources.piece import Found
-from mlray.sources.places import Secrets, none
+from mlray.sources.places import Secrets
 from mlray.sources.typed import LINE
-from mlray.vault.keyring import DataKey
+from mlray.vault.by_subject import Persons, Subjects
+from mlray.vault.keyring import DataKey, Scope
+from mlray.vault.secrets import Secrets as SecretStore
 from mlray.vault.store import Draft, Vault, VaultAddress
 from mlray.vault.version import Part
 
@@ -42,7 +45,7 @@ CPUS = 1.0  # of one task
 class Writer(Protocol):
     """Where a task puts what it made."""
 
-    def write(self, name: str, split: str, rows: pa.Table, work: str) -> Part: ...
+    def write(self, name: str, split: str, rows: pa.Table, subjects: pa.ChunkedArray | None, work: str) -> Part: ...
     def done(self, found: BlockReport) -> None: ...
     def receipts(self, works: Sequence[str]) -> Mapping[str, bytes]: ...
 
@@ -60,7 +63,8 @@ class Sealed:
     draft: Draft
 
     def open(self, job: IngestJob) -> Writer:
-        return Sealing(self.draft.address.open(), self.draft, job)
+        vault = self.draft.address.open()
+        return Sealing(vault, self.draft, job, sealed_columns(job), persons(job, vault))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,12 @@ class Sealing:
     vault: Vault
     draft: Draft
     job: IngestJob
+    scopes: Mapping[str, Scope]  # of the columns that are sealed a second time
+    persons: Persons | None  # the keys of those whose data the rows are
 
-    def write(self, name: str, split: str, rows: pa.Table, work: str) -> Part:
-        return self.vault.write_part(self.draft, name, split, rows, work=work)
+    def write(self, name: str, split: str, rows: pa.Table, subjects: pa.ChunkedArray | None, work: str) -> Part:
+        of = Subjects(subjects.cast(pa.string()), self.persons) if subjects is not None and self.persons else None
+        return self.vault.write_part(self.draft, name, split, rows, self.scopes, of, self.job.compression, work)
 
     def done(self, found: BlockReport) -> None:
         self.vault.receipt(self.draft, found.work, found.to_json().encode())
@@ -129,13 +136,23 @@ def open_work(work: Work) -> Opened:
 
 
 def grind(work: Work, cuts: Sequence[Cut], opened: Opened) -> Iterator[BlockReport]:
-    """The pieces, sealed one after the other; those with a receipt are not read again. Holds one piece at a time."""
+    """The pieces, sealed one after the other; those with a receipt are not read again.
+
+    While one is sealed, and the disk confirms it, the next is read beside: two pieces are held at a time. A piece took from the
+    end of the one before to its own.
+    """
     receipts = opened.writer.receipts([cut.work for cut in cuts])
     yield from (report.from_json(receipts[cut.work]) for cut in cuts if cut.work in receipts)
     begun = time.monotonic()
-    for cut, rows in raw(work, [cut for cut in cuts if cut.work not in receipts], opened):
-        yield seal(work, cut, rows, opened, begun)
-        begun = time.monotonic()
+    with ThreadPoolExecutor(1) as beside:
+        sealing: Future[BlockReport] | None = None
+        for cut, rows in raw(work, [cut for cut in cuts if cut.work not in receipts], opened):
+            if sealing:
+                yield sealing.result()
+            sealing = beside.submit(seal, work, cut, rows, opened, begun)
+            begun = time.monotonic()
+        if sealing:
+            yield sealing.result()
 
 
 def raw(work: Work, cuts: Sequence[Cut], opened: Opened) -> Iterator[tuple[Cut, pa.Table]]:
@@ -156,7 +173,10 @@ def seal(work: Work, cut: Cut, rows: pa.Table, opened: Opened, begun: float, use
     if job.late and work.before:
         rows, late = aside.late(rows, job.late, work.before)
     refined = refine(rows, job, opened.sides, opened.keys)
-    parts = tuple(writer.write(part_name(split, cut.block), split, piece, cut.work) for split, piece in refined.pieces.items())
+    whose = refined.subjects
+    parts = tuple(
+        writer.write(part_name(split, cut.block), split, piece, whose.get(split), cut.work) for split, piece in refined.pieces.items()
+    )
     usage = replace(opened.node, seconds=used + time.monotonic() - begun)
     found = _report(job, cut, rows.num_rows, refined, parts, usage)
     found = replace(found, warned=found.warned | late, seen=_seen(job, rows, refined))
@@ -169,8 +189,13 @@ def keys_of(job: IngestJob, vault: Vault) -> dict[str, DataKey]:
     return {name: vault.keyring.pseudonym_key(scope) for name, scope in scopes(job).items()}
 
 
+def persons(job: IngestJob, vault: Vault) -> Persons | None:
+    """The keys of the dataset's subjects, where columns are sealed for each of them apart."""
+    return vault.subject_keys(job.dataset) if job.subject and sealed_columns(job) else None
+
+
 def secrets_of(vault: Vault) -> Secrets:
-    return none
+    return SecretStore(vault).get
 
 
 def this_node() -> Usage:
@@ -187,10 +212,9 @@ def _report(job: IngestJob, cut: Cut, rows: int, refined: Refined, parts: tuple[
     column = job.split.column if isinstance(job.split, TimeSplit) else ""
     periods = {split: _extent(piece[column]) for split, piece in kept.items()} if column else {}
     positives = {split: pc.sum(piece[job.label.name]).as_py() or 0 for split, piece in kept.items()} if job.label else {}
-    told = stats.of(kept, job) if job.report == "full" else {}
-    return BlockReport(
-        cut.block, rows, parts, refined.rejected, refined.warned, periods, positives, usage, told, cut.work, random.token_hex(8)
-    )
+    attempt = random.token_hex(8)
+    counted = (refined.rejected, refined.warned, periods, positives)
+    return BlockReport(cut.block, rows, parts, *counted, usage, refined.stats, refined.sketch, cut.work, attempt)
 
 
 def _extent(column: pa.ChunkedArray) -> tuple[str, str]:

@@ -9,22 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import ray
 
 from mlray.errors import KeyringError, SpecError, StoreError, WorkError
-from mlray.ingest import aside, evolve, identity, join, pieces, report, shuffle, tasks
+from mlray.ingest import account, aside, evolve, identity, join, pieces, report, shuffle, sketch, stats, tasks
 from mlray.ingest.code import code_digest
 from mlray.ingest.mill import CPUS as CPUS  # callers admit an ingest by it
-from mlray.ingest.mill import Sealed, Work, secrets_of
+from mlray.ingest.mill import Sealed, Work, persons, secrets_of
 from mlray.ingest.pieces import Cut
-from mlray.ingest.protect import scopes
+from mlray.ingest.protect import scopes, sealed_columns
 from mlray.ingest.refine import schema
 from mlray.ingest.report import PIECES, BlockReport, Ingested, part_name
 from mlray.ingest.spec import IngestJob
+from mlray.ingest.splits import REPORT
+from mlray.ingest.verdict import verdict
 from mlray.ledger.entry import Usage
 from mlray.progress import OnProgress, Progress, silent
 from mlray.sources import readers
@@ -72,6 +74,7 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
     for said in filter(None, (found.fact("stale") for found in plan.founds.values())):
         on_progress(Progress("ingest", said))
     draft = opened.draft_dataset(job.dataset, plan.digest)
+    persons(job, opened)  # made before the tasks ask for them, all at once
     try:
         return _made(plan, draft, opened, secrets, on_progress, on_usage)
     except (SpecError, WorkError):
@@ -109,18 +112,26 @@ def _known(plan: Plan, vault: Vault) -> DatasetVersion | None:
 
 
 def _made(plan: Plan, draft: Draft, vault: Vault, secrets: Secrets, on_progress: OnProgress, on_usage: OnUsage | None) -> Ingested:
+    reports = list(milled(plan, Sealed(draft), vault, secrets, on_progress, on_usage))
+    version = commit(plan, draft, vault, reports, on_progress)
+    on_progress(Progress("ingest", f"committed {version}"))
+    return Ingested.found(version, tuple(_usage(draft, found) for found in reports if found.usage.seconds), reused=False)
+
+
+def milled(
+    plan: Plan, sink: Sealed, vault: Vault, secrets: Secrets, on_progress: OnProgress = silent, on_usage: OnUsage | None = None
+) -> Iterator[BlockReport]:
+    """Every piece of the main sources, sealed: those that were finished before first, then the others as they come."""
+    draft = sink.draft
     sides, large = sides_of(plan, vault.address, secrets)
     repeated = repeats_of(plan, vault.address)
     cuts = identity.works(_common(plan, vault), plan.mains, pieces.cuts(plan.mains), repeated)
     done = finished(cuts, draft, vault, plan.previous)
     left = [cut for cut in cuts if cut.block not in done]
-    with closing(_lines(work_of(plan, left, sides, repeated, Sealed(draft)) if left else None, large)) as lines:
-        reports = list(_told(lines, done, draft, len(cuts), on_progress, on_usage))
+    with closing(_lines(work_of(plan, left, sides, repeated, sink) if left else None, large)) as lines:
+        yield from _told(lines, done, draft, len(cuts), on_progress, on_usage)
     for name, source in plan.job.sources.items():
         readers.unchanged(plan.founds[name], source, secrets)
-    version = commit(plan, draft, vault, reports)
-    on_progress(Progress("ingest", f"committed {version}"))
-    return Ingested.found(version, tuple(_usage(draft, found) for found in reports if found.usage.seconds), reused=False)
 
 
 def sides_of(plan: Plan, vault: VaultAddress, secrets: Secrets) -> tuple[tuple[pa.Table | None, ...], dict[int, shuffle.Side]]:
@@ -160,14 +171,13 @@ def finished(cuts: Sequence[Cut], draft: Draft, vault: Vault, previous: DatasetV
     """What need not be done again, by block: pieces with a receipt of an earlier run, and pieces the version before has."""
     receipts = vault.receipts(draft)
     shared = _kept(vault, previous) if previous else {}
-    done: dict[int, BlockReport] = {}
-    for cut in cuts:
-        if cut.work in receipts:
-            done[cut.block] = report.from_json(receipts[cut.work])
-        elif previous and (found := shared.get(cut.work)):
-            parts = tuple(vault.share_part(draft, part, previous) for part in found.parts)
-            done[cut.block] = replace(found, parts=parts).placed(cut.block)
-    return done
+    done = {cut.block: report.from_json(receipts[cut.work]).placed(cut.block) for cut in cuts if cut.work in receipts}
+    again = {cut.block: shared[cut.work] for cut in cuts if cut.work in shared and cut.block not in done}
+    if not previous or not again:
+        return done
+    parts = iter(vault.share_parts(draft, [part for found in again.values() for part in found.parts], previous))
+    ours = {block: replace(found, parts=tuple(next(parts) for _ in found.parts)) for block, found in again.items()}
+    return done | {block: found.placed(block) for block, found in ours.items()}
 
 
 def _kept(vault: Vault, previous: DatasetVersion) -> dict[str, BlockReport]:
@@ -214,15 +224,41 @@ def _usage(draft: Draft, found: BlockReport) -> tuple[str, Usage]:
     return f"ingest/{draft.digest}/{found.attempt}", found.usage
 
 
-def commit(plan: Plan, draft: Draft, vault: Vault, reports: list[BlockReport]) -> DatasetVersion:
+def commit(plan: Plan, draft: Draft, vault: Vault, reports: list[BlockReport], on_progress: OnProgress = silent) -> DatasetVersion:
     totals = report.total(reports)
     if not totals.parts:
         raise WorkError(f"source {', '.join(plan.job.mains)} holds no rows", hint="a version without rows is of no use, so none was made")
     table = pa.table({"line": report.kept_lines(sorted(reports, key=lambda found: found.block))})
-    parts = (*totals.parts, vault.write_part(draft, part_name(PIECES, 0), PIECES, table))
+    told = judge(plan, vault, reports, on_progress)
+    parts = (
+        *totals.parts,
+        vault.write_part(draft, part_name(PIECES, 0), PIECES, table),
+        vault.write_part(draft, part_name(REPORT, 0), REPORT, told),
+    )
     return vault.commit_dataset(
         draft, parts, schema=schema(plan.job), lineage=plan.lineage, rejected=totals.rejected, about=totals.about | about(plan, reports)
     )
+
+
+def judge(plan: Plan, vault: Vault, reports: Sequence[BlockReport], on_progress: OnProgress) -> pa.Table:
+    """The account of the version. Raises WorkError when a rule refuses it."""
+    merged, total = stats.merge(found.stats for found in reports), sketch.total(found.sketch for found in reports)
+    found = verdict(plan.job, merged, total, _account(vault, plan.previous), datetime.now(UTC))
+    for said in found.warned:
+        on_progress(Progress("ingest", f"warning: {said}"))
+    if found.refused:
+        raise WorkError("; ".join(found.refused), hint="no version was made; correct the data, or the rule, or let it warn")
+    return account.table(merged, found)
+
+
+def _account(vault: Vault, previous: DatasetVersion | None) -> stats.Stats | None:
+    """The statistics of the version before. One whose keys were destroyed can be compared with nothing."""
+    if not previous or REPORT not in previous.manifest.splits:
+        return None
+    try:
+        return account.stats_of(vault.read(previous, REPORT))
+    except KeyringError:
+        return None
 
 
 def about(plan: Plan, reports: Sequence[BlockReport]) -> dict[str, Json]:
@@ -234,6 +270,8 @@ def about(plan: Plan, reports: Sequence[BlockReport]) -> dict[str, Json]:
         "job": job.name,
         "owner": job.owner,
         "label": job.label.name if job.label else None,
+        "keep": str(job.keep) if job.keep else None,
+        "subject": {"column": job.subject, "sealed": [*sealed_columns(job)]} if job.subject else None,
         "classes": {column: kind.value for column, kind in job.classes.items()},
         "protection": {column: how.model_dump(mode="json", exclude_none=True) for column, how in job.protection.items()},
         "evolution": evolve.evolution(job, plan.founds, columns, previous),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from mlray import errors
 from mlray.errors import MlrayError, WorkError
@@ -40,7 +40,9 @@ class BlockReport:
     seen: str = ""
 
     def to_json(self) -> str:
-        return json.dumps({"report": asdict(self)})
+        # Not asdict of the whole: it copies the statistics number by number, 3 ms a piece.
+        flat = {field.name: getattr(self, field.name) for field in fields(self)}
+        return json.dumps({"report": flat | {"parts": [asdict(part) for part in self.parts], "usage": asdict(self.usage)}})
 
     def placed(self, block: int) -> BlockReport:
         """The same piece as another block of another version: it was sealed already, so it is used for no time."""
