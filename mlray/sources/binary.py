@@ -42,7 +42,7 @@ def find(name: str, source: AnyFiles, base: Path, rows_per_piece: int, secrets: 
     where = places.called(name, files)
     columns = IMAGE_COLUMNS if isinstance(source, ImageSource) else FILE_COLUMNS
     taken = shape(source, columns, where)
-    folder = places.folder_of(places.absolute(source.uri, base))
+    folder = places.folder_of(places.absolute(source.uri, base), files)
     infos = places.infos(files)
     with places.telling(f"source {name}: {places.shown(files[0].uri)}"), ThreadPoolExecutor(filed.AT_ONCE) as pool:
         names = list(pool.map(places.name_of, files))

@@ -151,10 +151,10 @@ def chunks(there: Place, size: int = CHUNK) -> Generator[bytes, None, None]:
         raise WorkError(f"{shown(there.uri)}: {why(error, there.packed)}", hint="copy the file again") from error
 
 
-def folder_of(uri: str) -> str:
+def folder_of(uri: str, files: tuple[Place, ...]) -> str:
     """The folder that a file, folder or pattern names: what the paths of its files are told from."""
-    start, pattern = _fixed(uri)
-    return start.partition("?")[0] if pattern or start.endswith("/") or _is_folder(start) else start.rpartition("/")[0]
+    start = _fixed(uri)[0].partition("?")[0]
+    return start.rpartition("/")[0] if [file.uri for file in files] == [uri] else start
 
 
 def digest(there: Place) -> str:
@@ -193,10 +193,6 @@ def why(error: BaseException, packed: bool = False) -> str:
 
 def infos(places: tuple[Place, ...]) -> list[fs.FileInfo]:
     return places[0].system.get_file_info([place.path for place in places]) if places else []
-
-
-def _is_folder(uri: str) -> bool:
-    return uri.startswith("file://") and Path(shown(uri)).is_dir()
 
 
 def _prefixed(where: str, message: str) -> str:
