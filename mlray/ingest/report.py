@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from mlray import errors
 from mlray.errors import MlrayError, WorkError
 from mlray.ingest.checks import Counts
-from mlray.ingest.splits import REJECTED
+from mlray.ingest.splits import PIECES as PIECES
 from mlray.ledger.entry import Usage
 from mlray.vault.version import DatasetVersion, Json, Part
-
-PIECES = "pieces"  # the split that holds a version's block reports, for the next version to share its parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +134,6 @@ def total(reports: Iterable[BlockReport]) -> Totals:
 def newest(reports: Iterable[BlockReport], before: str = "") -> str:
     """The newest time any version has seen, ISO 8601; "" when none has."""
     return max([before, *(found.seen for found in reports)])
-
-
-def kept(parts: Mapping[str, int]) -> int:
-    return sum(rows for split, rows in parts.items() if split != REJECTED)
 
 
 def _period(reports: list[BlockReport], split: str) -> tuple[str, str]:

@@ -12,8 +12,9 @@ from pydantic import Field, field_validator, model_validator
 from mlray.ingest.rules import OnWhole, Share, fraction
 from mlray.spec import Spec
 
-REJECTED, REPORT, ALL = "rejected", "report", "all"
-RESERVED = (REJECTED, REPORT)  # splits that hold no rows to learn from
+# `report` holds the account of a version, `pieces` the reports of its blocks, by which the next version shares its parts.
+REJECTED, REPORT, PIECES, ALL = "rejected", "report", "pieces", "all"
+RESERVED = (REJECTED, REPORT, PIECES)  # splits that hold no rows to learn from
 SPLIT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 SHARES: Mapping[str, Share] = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
