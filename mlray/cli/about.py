@@ -85,7 +85,7 @@ def _measured(kept: Kept, name: str) -> tuple[str | None, ...]:
     """Share of nulls, smallest, mean, largest, as text: a column has moments or numbers."""
     held = kept.statistics.get(name)
     if held is None:
-        return (None, None, None, None)
+        return (None,) * 4
     nulls = f"{held['nulls'] / held['rows']:.2%}" if held["rows"] else None
     told = instant if kept.moment(name) else "{:.6g}".format
     return (nulls, *(told(held[which]) if which in held else None for which in ("min", "mean", "max")))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import mlray
-from mlray.cli import cluster, compare, cost, data, demo, keep, keys, policy, predict, schema, secret, token, work
+from mlray.cli import backup, cluster, compare, cost, data, demo, keep, keys, policy, predict, report, schema, secret, token, work
 
 # Plain help: formatting it with rich takes more than twice the time (docs/decisions/0004-plain-terminal-text.md).
 app = typer.Typer(name="mlray", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -33,7 +33,7 @@ def main(
 
 for module in (demo, cluster, work, predict, cost):
     app.registered_commands += module.commands.registered_commands
-for module in (compare, keep):
+for module in (compare, report, keep, backup):
     data.commands.registered_commands += module.commands.registered_commands
 app.add_typer(policy.commands, name="policy", help="What may be spent and what is promised.")
 app.add_typer(data.commands, name="data", help="Sealed dataset versions.")

@@ -11,6 +11,7 @@ from mlray.errors import KeyringError
 from mlray.ingest import account, stats
 from mlray.ingest.histogram import Histogram
 from mlray.ingest.splits import REPORT
+from mlray.ingest.stats import Stats
 from mlray.ingest.verdict import Finding
 from mlray.vault.store import Vault
 from mlray.vault.version import DatasetVersion, ModelVersion
@@ -20,25 +21,32 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """By column over all splits, and every rule's finding; both empty where nothing was kept, or its keys are not ours."""
+    """Statistics by split, and every rule's finding; both empty where nothing was kept, or its keys are not ours."""
 
-    statistics: Mapping[str, Mapping[str, Any]]
+    merged: Stats
     findings: tuple[Finding, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def statistics(self) -> Mapping[str, Mapping[str, Any]]:
+        """By column over all splits."""
+        found = {name: stats.over_splits(self.merged, name) for name in self.columns}
+        return {name: _plain(column) for name, column in found.items() if column}
 
     def moment(self, column: str) -> bool:
-        return self.statistics.get(column, {}).get("kind") == stats.MOMENT
+        found = stats.over_splits(self.merged, column)
+        return found is not None and found["kind"] == stats.MOMENT
 
 
 def kept(opened: Vault, found: DatasetVersion | ModelVersion) -> Kept:
+    columns = tuple(name for name, _ in found.manifest.schema)
     if not isinstance(found, DatasetVersion) or REPORT not in found.manifest.splits:
-        return Kept({}, ())
+        return Kept({}, (), columns)
     try:
         table = opened.read(found, REPORT)
     except KeyringError:
-        return Kept({}, ())
-    told = account.stats_of(table)
-    columns = {name: stats.over_splits(told, name) for name, _ in found.manifest.schema}
-    return Kept({name: _plain(column) for name, column in columns.items() if column}, account.findings_of(table))
+        return Kept({}, (), columns)
+    return Kept(account.stats_of(table), account.findings_of(table), columns)
 
 
 def instant(microseconds: float) -> str:
