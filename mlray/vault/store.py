@@ -107,7 +107,11 @@ class Reader:
     def table(self, part: Part, wanted: Wanted = tables.ALL) -> pa.Table:
         where = place(self._manifest.kind, self._manifest.name, part.file)
         sealed = self._shelf.stored(self._manifest, part)
-        return tables.open_table(self._opened.file(part, "data"), sealed, where, wanted, self._unlock(part))
+        try:
+            return tables.open_table(self._opened.file(part, "data"), sealed, where, wanted, self._unlock(part))
+        except MlrayError as refused:
+            called = f"{version.short(self._manifest.name, self._manifest.digest)}: part {part.name}"
+            raise type(refused)(refused.message.replace(where, called), hint=refused.hint) from refused
 
     def _unlock(self, part: Part) -> Unlock:
         there = {scope for scope, _ in part.keys if self._opened.holds(scope)}
@@ -220,6 +224,11 @@ class Vault:
     def discard(self, draft: Draft) -> None:
         """Removes what a draft wrote, its keys included. A version that was committed is not touched."""
         self._broom.discard(draft.kind, draft.name, draft.digest)
+
+    def drafts(self, name: str) -> tuple[str, ...]:
+        """Digests of the dataset that were begun and not committed, by runs that died or are at work."""
+        begun = self._blobs.folders(f"datasets/{name}")
+        return tuple(d for d in begun if self._blobs.files(f"datasets/{name}/{d}") and not self.shelf.exists("dataset", name, d))
 
     def known_dataset(self, name: str, digest: str) -> DatasetVersion | None:
         """The version of exactly this digest, if it was committed; it is then the latest again.

@@ -29,6 +29,7 @@ from mlray.vault.sealing import refusal
 
 Compression = Literal["zstd", "snappy", "lz4", "none"]
 GROUP_ROWS = 1 << 17  # rows that statistics are kept for, and that a second seal covers at once
+EXTENSION = b"ARROW:extension:name"  # where the type is not registered, its column looks like any other
 WORD = re.compile(r"\w+")
 
 
@@ -77,6 +78,7 @@ def open_table(key: DataKey, sealed: bytes | pa.Buffer, context: str, wanted: Wa
         with pq.ParquetFile(pa.BufferReader(sealed), decryption_properties=_lock(key, context)) as file:
             stored = file.schema_arrow
             logical = columns.logical(stored, context)
+            check_types(stored, context)
             check_types(logical, context)
             names = _names(logical, stored, context, wanted, unlock)
             groups = _groups(file, key, sealed, context, logical, wanted.filter)
@@ -93,6 +95,8 @@ def open_table(key: DataKey, sealed: bytes | pa.Buffer, context: str, wanted: Wa
 def check_types(schema: pa.Schema, context: str) -> None:
     """Raises StoreError for a column type that parts do not hold."""
     for field in schema:
+        if EXTENSION in (field.metadata or {}):
+            raise StoreError(f"{context}: column {field.name} is of an extension type, which could run what a file says")
         if str(field.type) not in TYPES or field.type != TYPES[str(field.type)]:
             raise StoreError(f"{context}: column {field.name} is {field.type}, not one of {', '.join(TYPES)}")
 
