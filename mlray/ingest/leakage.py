@@ -1,8 +1,8 @@
 """What a model would be told that it could not know: rows on both sides of a split, and columns that give the label away.
 
-Each block gives hashes and small counts; only these travel, and they are gone when the version is judged. Of more than a
-million hashes in a split, those are kept whose lowest bits are zero: the same ones on every side, so what is on both is still
-found, and counted by the share that was kept.
+Each block gives keyed hashes and small counts; only these travel. Of more than a million hashes in a split, those are kept
+whose lowest bits are zero: the same ones on every side, so what is on both is still found, and counted by the share that was
+kept.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def of(rows: pa.Table, splits: Mapping[str, Any], job: IngestJob, rule: Leakage,
     if job.label:
         step = -(-rows.num_rows // SAMPLE)
         sample = rows.take(pa.array(np.arange(0, rows.num_rows, step or 1)))
-        found[PREDICTS] = {column: _told(sample[column], sample[job.label.name], secret_key(key, column)) for column in wanted}
+        plain = [column for column in wanted if column not in job.protection]  # of a protected one no histogram may be kept
+        found[PREDICTS] = {column: _told(sample[column], sample[job.label.name], secret_key(key, column)) for column in plain}
     return found
 
 

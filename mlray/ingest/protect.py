@@ -20,7 +20,7 @@ from mlray.vault.keyring import DataKey
 
 MASK = "***"
 PSEUDONYM_BYTES = 16  # 128 bits: no two of 2^40 values share one (chance below 2^-48)
-SKETCHES = "_sketches"  # name of the key under which values are hashed to be compared, and never kept
+SKETCHES = "_sketches"  # name of the key under which values are hashed to be compared across blocks
 
 
 def protect(table: pa.Table, columns: Mapping[str, Protection], keys: Mapping[str, DataKey]) -> pa.Table:

@@ -124,6 +124,8 @@ def misfit(column: str, how: Protection, kind: str) -> str:
     """Why a column of this type cannot be protected so; "" when it can."""
     if isinstance(how, Generalise) and kind not in how.wants:
         return f"protect.{column}: it is {kind}, and this generalises {' or '.join(how.wants)}"
+    if isinstance(how, Generalise) and kind == "int" and how.step and how.step % 1:
+        return f"protect.{column}: step of whole numbers must be whole, not {how.step:g}"
     if kind == "binary" and not isinstance(how, Encrypt | Drop):
         return f"protect.{column}: bytes can be encrypted or dropped, not {how.how}d"
     return ""

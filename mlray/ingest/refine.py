@@ -33,7 +33,7 @@ class Refined:
     """Tables by split (`rejected` is one of them; empty ones are left out), and what was counted.
 
     `subjects` says for each row of each table whose data it is, as the source has it; empty without a declared subject.
-    `stats` are kept in the version's report, `sketch` is for the verdict and then forgotten.
+    `stats` go into the version's report, `sketch` is what its verdict needs.
     """
 
     pieces: dict[str, pa.Table]

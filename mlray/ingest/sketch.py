@@ -1,4 +1,7 @@
-"""What one block tells about the whole version, for rules that no block can judge alone. It travels, and is never kept."""
+"""What one block tells about the whole version, for rules that no block can judge alone.
+
+Values appear as keyed hashes. It is sealed with the block's receipt, so that a block that is not read again is judged again.
+"""
 
 from __future__ import annotations
 

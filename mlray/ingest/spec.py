@@ -152,6 +152,10 @@ class IngestJob(JobSpec):
             raise ValueError(f"checks: {why}")
         drifting = [check.column for check in self.checks if isinstance(check, rules.Drift)]
         _refuse([c for c in drifting if c not in self.sealed or c in self.protection], "checks: drift needs a column sealed as it is, not")
+        _refuse(
+            [c.column for c in self.checks if isinstance(c, rules.Fresh) and c.column in self.protection],
+            "checks: fresh keeps the newest value, so not of",
+        )
         if drifting and self.report == "none":
             raise ValueError("checks: drift compares reports of versions, so report must be full")
         return self
@@ -165,6 +169,8 @@ class IngestJob(JobSpec):
         hidden = (protection.Encrypt, protection.Pseudonymise, protection.Drop)
         if self.subject and self.subject not in self.outcome and not isinstance(protected.get(self.subject), hidden):
             raise ValueError(f"subject {self.subject!r} names people, so it must be encrypted, pseudonymised or dropped under protect")
+        if self.subject and not any(isinstance(how, protection.Encrypt) for how in protected.values()):
+            raise ValueError("subject: no column is encrypted, so an erasure would destroy nothing; write classes or protect")
         if self.looks_personal == "refuse" and (found := [c for c in self.unclear if personal.by_name(c, known[c])]):
             raise ValueError(f"{personal.complaint(found)}; {personal.HINT % found[0]}")
         return self

@@ -156,7 +156,7 @@ def test_a_row_without_its_group_belongs_to_no_split():
 
 
 def test_whose_data_a_row_is_comes_beside_it_and_not_in_it():
-    done = refine(ROWS, job(subject="tailnum"), (PLANES,), KEYS)
+    done = refine(ROWS, job(subject="tailnum", classes={"plane_year": "personal"}), (PLANES,), KEYS)
     assert {split: column.to_pylist() for split, column in done.subjects.items()} == {
         "train": ["N1"], "validation": ["N2"], "test": ["N1"], REJECTED: ["N3", "N1"]
     }  # fmt: skip
