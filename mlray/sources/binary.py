@@ -43,7 +43,7 @@ def find(name: str, source: AnyFiles, base: Path, rows_per_piece: int, secrets: 
     columns = IMAGE_COLUMNS if isinstance(source, ImageSource) else FILE_COLUMNS
     taken = shape(source, columns, where)
     folder = places.folder_of(places.absolute(source.uri, base), files)
-    infos = places.infos(files)
+    infos, state = places.infos(files), places.state(files)
     with places.telling(f"source {name}: {places.shown(files[0].uri)}"), ThreadPoolExecutor(filed.AT_ONCE) as pool:
         names = list(pool.map(places.name_of, files))
     # The row of a file is made of nothing else, so a file that moves with its folder is the same row.
@@ -55,7 +55,7 @@ def find(name: str, source: AnyFiles, base: Path, rows_per_piece: int, secrets: 
         Piece(number, start, start, stop, named(*rows[start:stop]), start + 1)
         for number, (start, stop) in enumerate(_cuts([info.size for info in infos], rows_per_piece, taken))
     )
-    facts = (("state", places.state(files)), ("folder", folder))
+    facts = (("state", state), ("folder", folder))
     return Found(
         name, where, tuple(f.uri for f in files), named(*rows), tuple(columns.items()), pieces, len(files), places.changed(files), facts
     )

@@ -20,8 +20,9 @@ def find(name: str, source: FileSource, base: Path, secrets: Secrets, look: Call
     """Raises SpecError naming the file that is missing, broken or has other columns."""
 
     files = places.found_in(name, source, base, secrets)
+    state = places.state(files)  # before they are looked into, so that no change falls between
     units = looked(name, files, look)
-    return together(name, places.called(name, files), source, units, places.changed(files), (("state", places.state(files)), *facts))
+    return together(name, places.called(name, files), source, units, places.changed(files), (("state", state), *facts))
 
 
 def looked(name: str, files: Sequence[Place], look: Callable[[Place], Unit]) -> list[Unit]:

@@ -45,9 +45,10 @@ def found(name: str, table: Table, source: StoredSource, rows_per_piece: int, se
     """Columns are those of the log: a file that was written before a column was added lacks it, and that is no mistake."""
     files = tuple(sorted(table.files, key=lambda file: file.uri))
     there = tuple(places.place(file.uri, source, secrets) for file in files)
+    state = places.state(there)
     units = filed.looked(name, there, lambda place: parquet.unit(place, source.renamed, rows_per_piece))
     units = [replace(unit, columns=table.columns, digest=named(unit.digest, file.values)) for unit, file in zip(units, files, strict=True)]
-    facts = (("version", table.version), ("state", places.state(there)), ("values", json.dumps([file.values for file in files])))
+    facts = (("version", table.version), ("state", state), ("values", json.dumps([file.values for file in files])))
     shape(source, table.columns, table.where)
     all_files = together(name, table.where, source, units, table.changed, facts)
     return replace(all_files, columns=tuple(table.columns.items()))

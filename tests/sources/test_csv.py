@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import csv
+from mlray.sources import csv, readers
 from mlray.sources.shape import shape
 from mlray.sources.spec import CsvSource
+from tests.sources.reading import declared, find
 
 
 def parse(text: bytes, names: tuple[str, ...], source: CsvSource, where: str, first: int) -> pa.Table:
@@ -96,3 +98,16 @@ def test_missing_columns_are_named_with_those_there_are():
     with pytest.raises(SpecError, match="source x:1: no column gust, ok") as refused:
         shape(SOURCE, dict.fromkeys(("tailnum", "delay", "at"), "text"), "source x:1")
     assert refused.value.hint.startswith("there are tailnum, delay, at;")
+
+
+def test_a_file_that_became_shorter_or_other_is_told(tmp_path: Path):
+    file = tmp_path / "f.csv"
+    fields: dict[str, Any] = {"uri": "f.csv", "format": "csv", "columns": {"n": "int"}}
+    file.write_text("n\n" + "1\n" * 300)
+    found, source = find(tmp_path, **fields), declared(**fields)
+    file.write_text("n\n" + "1\n" * 250)
+    with pytest.raises(WorkError, match=r"source s \(f\.csv\) changed while it was read"):
+        readers.whole(found, source)
+    file.write_text("n\n" + "2\n" * 300)
+    with pytest.raises(WorkError, match="changed while it was read"):
+        readers.unchanged(found, source)
