@@ -6,8 +6,8 @@ from typing import Any
 
 from mlray.cli import show
 from mlray.ingest.report import Ingested
-from mlray.serve.on_ray import Deployed
-from mlray.tune.on_ray import Searched
+from mlray.serve.deployed import Deployed
+from mlray.tune.searched import Searched
 
 Done = Ingested | Searched | Deployed
 SHOWN = 5

@@ -22,8 +22,8 @@ from mlray.ledger.receipt import Receipt, receipt
 from mlray.ledger.store import LedgerStore
 from mlray.policy.spec import Policy
 from mlray.progress import OnProgress, silent
-from mlray.serve.on_ray import Deployed
-from mlray.tune.on_ray import Searched
+from mlray.serve.deployed import Deployed
+from mlray.tune.searched import Searched
 from mlray.tune.spec import TuneJob
 from mlray.units import Money
 from mlray.vault.store import Vault, VaultAddress

@@ -1,4 +1,7 @@
-"""The front door of work: admit, do, book. The same calls serve the command line, Python and a submitted job."""
+"""The front door of work: admit, do, book. The same calls serve the command line, Python and a submitted job.
+
+What does the work is imported by the verb that needs it: all of it together takes four seconds to load.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlray.errors import ClusterError, RefusedError, SpecError
-from mlray.govern import on_ray as governor
 from mlray.home import Home
-from mlray.ingest import follow as following
-from mlray.ingest import on_ray as ingesting
 from mlray.ingest.report import Ingested
 from mlray.ingest.spec import IngestJob
-from mlray.jobs import on_ray as ray_jobs
 from mlray.jobs.desk import Desk, desk
 from mlray.jobs.endpoints import Endpoint, endpoints, remember
 from mlray.jobs.purse import standing
@@ -25,11 +24,9 @@ from mlray.policy.admission import Ask, Refused, admit
 from mlray.policy.allowance import Allowance
 from mlray.policy.spec import Policy, Stage
 from mlray.progress import OnProgress, Progress, silent
-from mlray.serve import on_ray as serving
-from mlray.serve.on_ray import Deployed
+from mlray.serve.deployed import Deployed
 from mlray.serve.spec import ServeJob
-from mlray.tune import on_ray as tuning
-from mlray.tune.on_ray import Searched
+from mlray.tune.searched import Searched
 from mlray.tune.spec import TuneJob
 from mlray.units import ZERO
 
@@ -50,6 +47,9 @@ def ingest(
     A job that follows a stream reads what is there now; with `forever`, until Ctrl-C, which ends it between two versions.
     Raises RefusedError when the policy cannot pay for it; then nothing was started.
     """
+    from mlray.ingest import follow as following
+    from mlray.ingest import on_ray as ingesting
+
     with desk(job, IngestJob, Stage.INGEST, policy, home, cluster) as at, at.purse(at.ask("any", ingesting.CPUS)) as money:
 
         def used(key: str, usage: Usage) -> None:
@@ -86,6 +86,8 @@ def tune(
 
     Raises RefusedError when the policy cannot pay for it; then nothing was started.
     """
+    from mlray.tune import on_ray as tuning
+
     with desk(job, TuneJob, Stage.TUNE, policy, home, cluster) as at, at.purse(_one_trial(at)) as money:
         return tuning.tune(
             at.job,
@@ -112,6 +114,8 @@ def deploy(
 
     Raises RefusedError when the policy cannot pay for the replicas it promises; then nothing was started.
     """
+    from mlray.serve import on_ray as serving
+
     with desk(job, ServeJob, Stage.SERVE, policy, home, cluster) as at:
         _admitted(at)
         room = _governed(at)
@@ -144,6 +148,8 @@ def submit(
     on_progress: OnProgress = silent,
 ) -> int:
     """Runs a job file as a Ray job, hands over its log line by line, and returns its exit code. Ctrl-C stops the job."""
+    from mlray.jobs import on_ray as ray_jobs
+
     home = (home or Home.locate()).prepare()
     with connect(home, cluster) as connection:
         sent = ray_jobs.submit(job, dashboard=connection.dashboard, home=home, cluster=connection.name)
@@ -192,6 +198,8 @@ def _admitted(at: Desk[ServeJob]) -> None:
 
 def _governed(at: Desk[ServeJob]) -> Allowance:
     """Under government before the first replica runs, so that no second of it goes uncounted."""
+    from mlray.govern import on_ray as governor
+
     governor.start_governor(at.home, at.connection.name)
     room = governor.watch(at.job.deployment, at.policy, at.job.replica.cpus, at.cause, at.job.replica.market)
     if room is None:
@@ -201,6 +209,8 @@ def _governed(at: Desk[ServeJob]) -> Allowance:
 
 def settle() -> None:
     """Charges every running replica up to this instant, so that a bill read now is complete. Needs a connected driver."""
+    from mlray.govern import on_ray as governor
+
     governor.charge_now()
 
 
@@ -210,6 +220,8 @@ def down(home: Home, cluster: str, on_progress: OnProgress = silent) -> bool:
     A cluster that no longer answers cannot be charged to this second: its ledger ends at the governor's last look.
     """
     if any(endpoint.cluster == cluster for endpoint in endpoints(home)):
+        from mlray.govern import on_ray as governor
+
         with suppress(ClusterError), connect(home, cluster):
             governor.forget_all()
     return launch.down(home, cluster, on_progress)

@@ -23,6 +23,7 @@ from mlray.market.spec import MARKET_LABEL
 from mlray.policy.allowance import Allowance
 from mlray.progress import OnProgress, Progress, silent
 from mlray.serve.autoscaler import Autoscaler
+from mlray.serve.deployed import Deployed as Deployed
 from mlray.serve.door import Opening
 from mlray.serve.doors import answers, close_door, free_port, open_door
 from mlray.serve.gate import Limits
@@ -43,17 +44,6 @@ DRAIN_S = 10.0
 SELECTORS = {"spot": "spot", "on-demand": "on-demand", "any": "in(spot,on-demand)"}
 HEAD_RESOURCE = "node:__internal_head__"
 LOGS = "the replicas' logs are in logs/serve of the cluster's Ray session"
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """A deployment that answers. `endpoint` is what callers send to, `model` the version it serves."""
-
-    deployment: str
-    endpoint: str
-    model: str
-    replicas: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

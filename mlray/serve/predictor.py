@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlray.errors import WorkError
+from mlray.features.booster import load_xgboost
 from mlray.features.rows import InputColumn
 from mlray.features.transform import Transform
 
@@ -30,8 +31,7 @@ class Predictor:
 
         Raises WorkError when they are not a model that this version of mlray can serve.
         """
-        import xgboost
-
+        xgboost = load_xgboost()
         try:
             transform = Transform.from_json(files["transform.json"])
             card = json.loads(files["card.json"])

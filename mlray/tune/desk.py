@@ -10,9 +10,8 @@ from mlray.errors import MlrayError
 from mlray.progress import OnProgress, Progress
 from mlray.tune.judge import overdrawn, unplaced
 from mlray.tune.search import Book, Search
+from mlray.tune.searched import INTERRUPTED
 from mlray.tune.trial import Place, Trial
-
-INTERRUPTED = "it was interrupted"
 
 
 class Desk:

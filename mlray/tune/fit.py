@@ -10,14 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import xgboost as xgb
 
+from mlray.features.booster import load_xgboost
 from mlray.features.imbalance import balance
 from mlray.features.spec import Imbalance
 from mlray.features.transform import Transform
+
+if TYPE_CHECKING:
+    import xgboost as xgb
+else:
+    xgb = load_xgboost()
 
 ALWAYS: dict[str, str | int] = {"objective": "binary:logistic", "eval_metric": "auc", "tree_method": "hist", "verbosity": 0}
 

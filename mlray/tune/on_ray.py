@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,39 +22,21 @@ from mlray.features.transform import Transform
 from mlray.ledger.entry import Cause, Charge
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL
 from mlray.progress import OnProgress, silent
-from mlray.tune.desk import INTERRUPTED, Desk
+from mlray.tune.desk import Desk
 from mlray.tune.fit import labels_of
 from mlray.tune.hooks import Judge, Losses, Proposer, Watch
 from mlray.tune.model import assess
 from mlray.tune.resume import best_kept, context
 from mlray.tune.search import Search
+from mlray.tune.searched import Searched as Searched
 from mlray.tune.spec import TuneJob
-from mlray.tune.trial import Place, Trial
+from mlray.tune.trial import Place
 from mlray.tune.worker import Work, rows_of, search_context, work
 from mlray.units import Money, Price
 from mlray.vault.keyring import DataKey
 from mlray.vault.sealing import open_bytes
 from mlray.vault.store import Vault, VaultAddress
-from mlray.vault.version import DatasetVersion, ModelVersion
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """What a search came to. `model` is None when no trial reported; `ended` says why it stopped."""
-
-    model: ModelVersion | None
-    trials: tuple[Trial, ...]
-    spent: Money
-    overspend: Money
-    best: Trial | None
-    metric_validation: float
-    metric_test: float
-    ended: str
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C ended it: what it found is kept, and nothing that waits for it should begin."""
-        return self.ended.startswith(INTERRUPTED)
+from mlray.vault.version import DatasetVersion
 
 
 def tune(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mlray.cli.views import trials
-from mlray.tune.on_ray import Searched
+from mlray.tune.searched import Searched
 from mlray.tune.trial import Proposal, Report, State, Trial
 from mlray.units import ZERO, Money
 
