@@ -90,6 +90,16 @@ class Blobs:
     def remove_file(self, path: str) -> None:
         self._delete(self._objects.remove_file, path)
 
+    def destroy_file(self, path: str) -> None:
+        """Removes a file of keys; on a local disk its bytes are overwritten, which is all that can be done about them from here.
+
+        A disk that writes elsewhere each time, a snapshot, or a bucket that keeps versions may have them still.
+        """
+        if self._local:
+            self._delete(_overwrite, path)
+        else:
+            self.remove_file(path)
+
     def _delete(self, delete: Callable[[str], None], path: str) -> None:
         try:
             delete(self._at(path))
@@ -128,6 +138,16 @@ class Blobs:
         finally:
             draft.unlink(missing_ok=True)
         _flush_folder(path.parent)
+
+
+def _overwrite(at: str) -> None:
+    """The name goes first: who reads the file meanwhile finds it whole or gone."""
+    with open(at, "r+b") as file:
+        os.unlink(at)
+        file.write(bytes(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    _flush_folder(Path(at).parent)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -69,7 +69,7 @@ class Broom:
 
     def _clear(self, kind: Kind, name: str, digest: str, also: frozenset[str]) -> None:
         top = path(kind, name, digest)
-        self._blobs.remove_file(f"{top}/key.json")
+        self._blobs.destroy_file(f"{top}/key.json")
         self._blobs.remove(f"{top}/done")
         self._remove_unnamed(kind, name, self._files(top, digest) | also)
         if not self._blobs.files(f"{top}/parts"):

@@ -58,7 +58,7 @@ class Secrets:
         """Raises SpecError when there is none of this name."""
         if name not in self.list():
             raise SpecError(f"there is no secret {name} in the store", hint=_known(self.list()))
-        self._blobs.remove_file(_file(name))
+        self._blobs.destroy_file(_file(name))
 
     def wrapped(self, name: str) -> tuple[WrappedKey, ...]:
         """The key that seals it; none when it was removed meanwhile."""

@@ -89,7 +89,7 @@ class Shelf:
 
     def shred(self, kind: Kind, name: str, digest: str) -> None:
         """Destroys the keys. What they sealed stays, and nobody can read it."""
-        self._blobs.remove_file(f"{kind}s/{name}/{digest}/key.json")
+        self._blobs.destroy_file(f"{kind}s/{name}/{digest}/key.json")
 
     def stored(self, manifest: Manifest, part: Part) -> bytes:
         """The sealed bytes of a part, as committed. Raises TamperError naming it before any parser sees other bytes."""

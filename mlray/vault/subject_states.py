@@ -83,7 +83,7 @@ class SubjectStates:
     def _forget(self, name: str, number: int) -> None:
         for file in self._blobs.files(_folder(name)):
             if int(file) <= number:
-                self._blobs.remove_file(f"{_folder(name)}/{file}")
+                self._blobs.destroy_file(f"{_folder(name)}/{file}")
 
 
 def _folder(name: str) -> str:

@@ -101,3 +101,12 @@ def test_a_full_disk_is_told_of_and_leaves_no_version(tmp_path: Path):
     assert vault.datasets() == ()
     left = [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()]
     assert sorted(name.split("-")[0] for name in left) == ["key.json", "train"], "no half-written file"
+
+
+def test_the_bytes_of_a_destroyed_file_are_overwritten(blobs: Blobs, tmp_path: Path):
+    blobs.write("keys/one", b"wrapped" * 100)
+    other_name = tmp_path / "held"
+    other_name.hardlink_to(tmp_path / "the store/keys/one")
+    blobs.destroy_file("keys/one")
+    blobs.destroy_file("keys/one")
+    assert blobs.read("keys/one") is None and other_name.read_bytes() == bytes(700)
