@@ -228,7 +228,8 @@ class Vault:
     def drafts(self, name: str) -> tuple[str, ...]:
         """Digests of the dataset that were begun and not committed, by runs that died or are at work."""
         begun = self._blobs.folders(f"datasets/{name}")
-        return tuple(d for d in begun if self._blobs.files(f"datasets/{name}/{d}") and not self.shelf.exists("dataset", name, d))
+        keyed = (d for d in begun if "key.json" in self._blobs.files(f"datasets/{name}/{d}"))
+        return tuple(digest for digest in keyed if not self.shelf.exists("dataset", name, digest))
 
     def known_dataset(self, name: str, digest: str) -> DatasetVersion | None:
         """The version of exactly this digest, if it was committed; it is then the latest again.
