@@ -45,7 +45,7 @@ class Mask(Spec):
     """`***` instead of the value."""
 
     how: Literal["mask"] = Field("mask", description="Always `mask`.")
-    keep: int = Field(0, ge=0, le=8, description="Last characters left to be seen; values that are no longer are masked whole.")
+    keep: int = Field(0, ge=0, le=8, description="Last characters left to be seen; values of at most twice as many are masked whole.")
 
 
 class Drop(Spec):
