@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
@@ -31,6 +32,7 @@ from mlray.vault.witness import Witness
 
 Schema = tuple[tuple[str, str], ...]
 Rejected = tuple[tuple[str, int], ...]
+THREADS = min(4, os.cpu_count() or 1)  # each decodes whole parts: Arrow's own pool can abort a process that ends right after
 TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 
 
@@ -276,7 +278,8 @@ class Vault:
             there = ", ".join(dataset.manifest.splits)
             raise StoreError(f"{dataset}: no rows in split {split!r}", hint=f"there are {there}" if there else "it is empty")
         wanted, reader = _wanted(columns, filter), self.reader(dataset)
-        return pa.concat_tables([reader.table(part, wanted) for part in parts])
+        with ThreadPoolExecutor(min(THREADS, len(parts))) as several:
+            return pa.concat_tables(several.map(partial(reader.table, wanted=wanted), parts))
 
     def read_part(
         self, dataset: DatasetVersion, part: Part, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
