@@ -43,6 +43,7 @@ from mlray.vault.version import DatasetVersion, Part, dataset_digest
 
 STREAMS: dict[str, ModuleType] = {"kafka": kafka, "kinesis": kinesis}
 OWN = ("open-", REPORT)  # splits that each version makes anew, by how they begin
+FOLLOWING = "following"  # the receipt that tells the drafts of a follower from those of other runs, which are kept
 TICK_S = 0.2  # how soon a follower that waits sees that it is to end
 Sides = tuple[pa.Table, ...]
 Stopped = Callable[[], bool]
@@ -81,6 +82,7 @@ def follow(
     Raises SpecError when the dataset cannot be gone on with, WorkError when a check refuses a batch: the versions before stay.
     """
     follower = _follower(job, base, vault.open(), start)
+    _tidy(follower)
     latest = _latest(follower)
     before = chain.standing(latest.manifest if latest else None, follower.source, follower.follow, _schema(follower.job))
     made, stands = 0, before
@@ -171,6 +173,16 @@ def _follower(job: IngestJob, base: Path, vault: Vault, start: Callable[[Sides],
     return Follower(settled, job.follow, vault, founds, start(tuple(side for side in sides if side is not None)), code)
 
 
+def _tidy(follower: Follower) -> None:
+    """Removes the batches that followers before this one did not finish. One that is still at work fails, and this one goes on."""
+    vault, name = follower.vault, follower.job.dataset
+    for digest in vault.drafts(name):
+        with suppress(KeyringError):
+            draft = vault.draft_dataset(name, digest)
+            if vault.receipts(draft, [FOLLOWING]):
+                vault.discard(draft)
+
+
 def _latest(follower: Follower) -> DatasetVersion | None:
     try:
         return follower.vault.find_dataset(follower.job.dataset)
@@ -205,6 +217,7 @@ def _batch(
     if known := vault.known_dataset(job.dataset, digest):
         return known, []  # another follower was faster
     draft = vault.draft_dataset(job.dataset, digest)
+    vault.receipt(draft, FOLLOWING, b"")
     try:
         cuts = tuple(replace(cut, block=before.blocks + cut.block) for cut in pieces.cuts((found.found,)))
         work = Work(job, (found.found,), (cuts,), CPUS, vault.address, Sealed(draft), None)

@@ -43,7 +43,7 @@ class StreamSource(SourceBase):
         if (self.value == "avro") != (self.avro_schema is not None):
             raise ValueError("avro_schema: write it with value: avro, and only there")
         # A stream does not tell its columns before it is read; only the schema of Avro does.
-        if self.value != "avro" and (written := sorted(self.model_fields_set & set(EVOLVING))):
+        if self.value != "avro" and (written := sorted(n for n in EVOLVING if getattr(self, n) != SourceBase.model_fields[n].default)):
             raise ValueError(f"{', '.join(written)}: {self.value} records have no schema to compare with; use a not_null check, or on_bad")
         return self
 
