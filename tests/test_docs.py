@@ -4,7 +4,8 @@ Blocks, by their language:
   console   `$ command` lines are run in order, one page one shell folder; the output shown must be printed, numbers aside.
             `...` stands for any lines.
   bash      run whole. python: run whole. Both in the same folder, in the page's order.
-  yaml      read as the kind of file it says it is, or found word for word in a file of cluster/, policies/ or jobs/.
+  yaml      read as the kind of file it says it is, or as the `sources` of a job, or found word for word in a file of
+            cluster/, policies/ or jobs/.
   text, json, mermaid, http   read by people alone.
 A block under `<!-- not run: reason -->` is left out, and the reason is what the next reader gets.
 """
@@ -32,6 +33,8 @@ from mlray.files import Document, parse, validate
 from mlray.jobs.spec import JOB
 from mlray.market.spec import Cluster
 from mlray.policy.spec import Policy
+from mlray.sources.spec import Source
+from mlray.spec import Spec
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("README.md"), *(ROOT / "docs").rglob("*.md")])
@@ -73,8 +76,16 @@ def test_yaml_in_a_page_is_a_file_that_mlray_accepts_or_words_of_one(block: Bloc
     value = yaml.safe_load(block.body)
     if {"kind", "cluster_name"} & value.keys():
         accept(parse(name(block), block.body))
+    elif value.keys() == {"sources"}:
+        validate(parse(name(block), block.body), Sources)
     else:
         assert any(_words(block.body) in _words(path.read_text()) for path in DECLARED), f"{name(block)}: no file says this"
+
+
+class Sources(Spec):
+    """The part of an ingest job that says where rows come from."""
+
+    sources: dict[str, Source]
 
 
 def accept(document: Document) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mlray.spec import Spec
 from mlray.units import Duration
@@ -24,12 +24,19 @@ class OnBad(StrEnum):
     NULL = "null"
 
 
+def _word(value: object) -> object:
+    """`null` is nothing in YAML; where it is one of the words, it means itself."""
+    return "null" if value is None else value
+
+
 class Column(Spec):
     """One column wanted: its type, its name in the source where that differs, and what becomes of a value of another type."""
 
     type: ColumnType = Field(description="Type of the column.")
     of: str | None = Field(None, description="Name in the source, if it is another; a dotted path reaches into nested values.")
-    on_bad: OnBad = Field(OnBad.REFUSE, description="A value not of this type: stop the ingest, reject its row, or make it missing.")
+    on_bad: Annotated[OnBad, BeforeValidator(_word)] = Field(
+        OnBad.REFUSE, description="A value not of this type: stop the ingest, reject its row, or make it missing."
+    )
 
 
 class Secret(Spec):
@@ -56,7 +63,9 @@ class SourceBase(Spec):
     columns: dict[str, ColumnType | Column] = Field(min_length=1, description="Columns wanted: name here -> type, or a block with `of`.")
     nulls: tuple[str, ...] = Field((), description="Texts that mean a missing value.")
     on_new_column: Literal["keep", "drop", "refuse"] = Field("drop", description="A column there that is not declared.")
-    on_missing_column: Literal["refuse", "null"] = Field("refuse", description="A declared column that is not there.")
+    on_missing_column: Annotated[Literal["refuse", "null"], BeforeValidator(_word)] = Field(
+        "refuse", description="A declared column that is not there."
+    )
     on_wider_column: Literal["refuse", "keep"] = Field("refuse", description="Declared int, found float: stop, or make the column float.")
     fresh_within: Duration | None = Field(None, description="The newest change of the source may be this old at most.")
     on_stale: Literal["refuse", "warn"] = Field("refuse", description="An older source: stop the ingest, or say so.")

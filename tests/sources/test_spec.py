@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
-from mlray.sources.spec import Column, CsvSource, Secret
+from mlray.sources import readers
+from mlray.sources.spec import Column, CsvSource, OnBad, Secret, Source
 from tests.sources.reading import declared
 
 CSV: dict[str, Any] = {"uri": "f.csv", "format": "csv", "columns": {"a": "int"}}
@@ -55,6 +57,19 @@ def test_what_cannot_be_meant_is_refused(changed: dict[str, Any], why: str):
 )
 def test_other_uris_are_fine(uri: str):
     assert declared(**CSV | {"uri": uri}).uri == uri
+
+
+def test_null_may_be_written_without_quotes():
+    source = declared(**CSV | {"columns": {"a": {"type": "int", "on_bad": None}}, "on_missing_column": None})
+    assert (source.wanted["a"].on_bad, source.on_missing_column) == (OnBad.NULL, "null")
+    assert declared(**CSV).on_missing_column == "refuse"
+
+
+def test_every_format_has_a_reader_and_a_block_in_the_docs():
+    formats = {member.model_fields["format"].annotation.__args__[0] for member in get_args(get_args(Source)[0])}
+    assert formats == set(readers.READERS)
+    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+    assert all(f"    format: {name}\n" in page and f"| `{name}` |" in page for name in formats)
 
 
 def test_a_secret_is_a_name():
