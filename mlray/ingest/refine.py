@@ -44,13 +44,14 @@ class Refined:
     sketch: Sketch
 
 
-def refine(rows: pa.Table, job: IngestJob, sides: tuple[pa.Table, ...], keys: Mapping[str, DataKey]) -> Refined:
-    """`sides` are the joined sources made ready, in the order of the joins; `keys` those that `protect.scopes` names.
+def refine(rows: pa.Table, job: IngestJob, sides: tuple[pa.Table | None, ...], keys: Mapping[str, DataKey]) -> Refined:
+    """`sides` are the joined sources made ready, in the order of the joins, None where the rows have been joined already;
+    `keys` are those that `protect.scopes` names.
 
     Raises WorkError when a check refuses, SpecError when values look personal and nobody said what they are.
     """
     for join, other in zip(job.joins, sides, strict=True):
-        rows = add(rows, other, join)
+        rows = rows if other is None else add(rows, other, join)
     suspected = _suspected(rows, job)
     rows = label(rows, job.label) if job.label else rows
     checked = _checked(rows, job)
