@@ -200,9 +200,9 @@ class IngestJob(JobSpec):
         _refuse(
             [check.rule for check in rules.by_version(self.checks)], "follow: a rule on a whole version cannot be judged batch by batch:"
         )
-        hides = (protection.Pseudonymise, protection.Generalise)
-        changed = [column for column, how in self.protection.items() if not isinstance(how, hides)]
-        if why := stream.misfit(self.follow, dict(main.types), _as_sealed(self), changed):
+        told = (protection.Pseudonymise, protection.Generalise)  # what may be seen by anybody who reads the rest
+        hidden = {column: not isinstance(how, told) for column, how in self.protection.items()}
+        if why := stream.misfit(self.follow, dict(main.types), _as_sealed(self), hidden):
             raise ValueError(f"follow: {why}")
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -126,19 +126,19 @@ class Follow(Spec):
         return self
 
 
-def misfit(follow: Follow, types: Mapping[str, str], sealed: Mapping[str, str], changed: Collection[str]) -> str:
+def misfit(follow: Follow, types: Mapping[str, str], sealed: Mapping[str, str], protected: Mapping[str, bool]) -> str:
     """Why windows and watermark cannot be computed on a job's columns; "" when they can.
 
-    `types` are those of the stream itself, `sealed` those that are sealed, and `changed` what is protected in a way that hides it.
+    `types` are those of the stream itself, `sealed` those that are sealed, and `protected` says of a column whether it is hidden.
     """
     rule = follow.watermark
-    if rule and (types.get(rule.column) != "timestamp" or rule.column not in sealed or rule.column in changed):
+    if rule and (types.get(rule.column) != "timestamp" or rule.column not in sealed or rule.column in protected):
         return f"watermark.column {rule.column!r} is no timestamp column of the stream that is sealed as it is"
     for window in follow.windows:
         used = {*window.by, *window.columns}
         if missing := sorted(column for column in used if column not in sealed):
             return f"windows: {window.name}: {', '.join(missing)} is not sealed, so there is nothing to compute with"
-        if hidden := sorted(used & set(changed)):
+        if hidden := sorted(column for column in used if protected.get(column)):
             return f"windows: {window.name}: {', '.join(hidden)} is protected, and a window would show it"
         if float_keys := sorted(column for column in window.by if sealed[column] in ("float", "binary")):
             return f"windows: {window.name}: by {', '.join(float_keys)} makes no groups; take a text, a whole number or a time"
