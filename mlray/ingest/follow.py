@@ -26,7 +26,7 @@ from mlray.ingest import account, batches, chain, evolve, identity, on_ray, piec
 from mlray.ingest.batches import Batch, Milled, Runner
 from mlray.ingest.chain import Standing
 from mlray.ingest.code import code_digest
-from mlray.ingest.mill import CPUS, Sealed, Work, secrets_of
+from mlray.ingest.mill import CPUS, Sealed, Work, persons, secrets_of
 from mlray.ingest.on_ray import OnUsage, Plan
 from mlray.ingest.refine import schema
 from mlray.ingest.report import Ingested, part_name
@@ -218,6 +218,7 @@ def _batch(
         return known, []  # another follower was faster
     draft = vault.draft_dataset(job.dataset, digest)
     vault.receipt(draft, FOLLOWING, b"")
+    persons(job, vault)
     try:
         cuts = tuple(replace(cut, block=before.blocks + cut.block) for cut in pieces.cuts((found.found,)))
         work = Work(job, (found.found,), (cuts,), CPUS, vault.address, Sealed(draft), None)

@@ -7,7 +7,7 @@ the joined tables one way, and one line of JSON a piece the other way. Only a jo
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,14 +67,31 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
     """
     opened = vault.open()
     secrets = secrets_of(opened)
-    plan = plan_of(job, {n: readers.find(n, source, base, job.rows_per_part, secrets) for n, source in job.sources.items()}, opened)
+    with looked_at(job, base, secrets) as founds:
+        return _ingested(plan_of(job, founds, opened), opened, secrets, on_progress, on_usage)
+
+
+@contextmanager
+def looked_at(job: IngestJob, base: Path, secrets: Secrets) -> Iterator[dict[str, Found]]:
+    """Every source as it lies there now. What is held so that all pieces see one moment is let go of at the end."""
+    founds: dict[str, Found] = {}
+    try:
+        for name, source in job.sources.items():
+            founds[name] = readers.find(name, source, base, job.rows_per_part, secrets)
+        yield founds
+    finally:
+        for found in founds.values():
+            readers.release(found)
+
+
+def _ingested(plan: Plan, opened: Vault, secrets: Secrets, on_progress: OnProgress, on_usage: OnUsage | None) -> Ingested:
     if known := _known(plan, opened):
         on_progress(Progress("ingest", f"{known} is there already"))
         return Ingested.found(known)
     for said in filter(None, (found.fact("stale") for found in plan.founds.values())):
         on_progress(Progress("ingest", said))
-    draft = opened.draft_dataset(job.dataset, plan.digest)
-    persons(job, opened)  # made before the tasks ask for them, all at once
+    draft = opened.draft_dataset(plan.job.dataset, plan.digest)
+    persons(plan.job, opened)  # made before the tasks ask for them, all at once
     try:
         return _made(plan, draft, opened, secrets, on_progress, on_usage)
     except (SpecError, WorkError):
