@@ -23,7 +23,8 @@ for folder, names in {
     "access": "audit_store",
     "vault": "kms remote aws transit subject_states holdings secrets blobs objects shelf pointers witness broom",
     "ledger": "rows",
-    "sources": "readers places line_files csv filed jsonl text parquet orc avro binary lake delta iceberg lance sql postgres anysql kafka kinesis records",
+    "sources": "readers places stores contents troubles line_files filed lake"
+    " csv jsonl text parquet orc avro binary delta iceberg lance sql postgres anysql kafka kinesis records",
     "ingest": "code mill shuffle tasks follow batches",
     "tune": "worker hooks",
     "serve": "autoscaler doors replica",

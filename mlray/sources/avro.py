@@ -13,28 +13,28 @@ from pathlib import Path
 import pyarrow as pa
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import filed, places, typed
+from mlray.sources import contents, filed, troubles, typed
 from mlray.sources.files import AvroSource
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Place, Secrets, none
 from mlray.sources.shape import shape
 from mlray.sources.units import Cut, Unit, grouped
 
-unchanged = places.unchanged
+unchanged = contents.unchanged
 SYNC = 16  # bytes after the header and after each block
 WINDOW = 1 << 20
 
 
 def find(name: str, source: AvroSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
     def look(there: Place) -> Unit:
-        where = places.shown(there.uri)
+        where = troubles.shown(there.uri)
         with there.system.open_input_file(there.path) as file:
             header = read_header(file, where)
             ends, rows = blocks(file, len(header), where)
         columns = typed.columns_of(schema(header, where), source.renamed)
         bounds = [len(header), *ends]
         cuts = tuple(Cut(bounds[cut.start], bounds[cut.stop], cut.first, cut.rows) for cut in grouped(rows, rows_per_piece))
-        return Unit(there.uri, columns, places.name_of(there), cuts)
+        return Unit(there.uri, columns, contents.name_of(there), cuts)
 
     return filed.find(name, source, base, secrets, look)
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from mlray.errors import WorkError
-from mlray.sources import filed, places, typed
+from mlray.sources import contents, filed, places, troubles, typed
 from mlray.sources.base import OnBad
 from mlray.sources.files import FILE_COLUMNS, IMAGE_COLUMNS, BinarySource, ImageSource
 from mlray.sources.piece import Found, Piece
@@ -24,7 +24,7 @@ from mlray.sources.units import named
 AnyFiles = BinarySource | ImageSource
 OF_IMAGES = ("width", "height", "format")
 MOST_BYTES = 64 << 20  # of one piece, where bytes are wanted: they are all in memory at once
-unchanged = places.unchanged
+unchanged = contents.unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ def find(name: str, source: AnyFiles, base: Path, rows_per_piece: int, secrets: 
     columns = IMAGE_COLUMNS if isinstance(source, ImageSource) else FILE_COLUMNS
     taken = shape(source, columns, where)
     folder = places.folder_of(places.absolute(source.uri, base), files)
-    infos, state = places.infos(files), places.state(files)
-    with places.telling(f"source {name}: {places.shown(files[0].uri)}"), ThreadPoolExecutor(filed.AT_ONCE) as pool:
-        names = list(pool.map(places.name_of, files))
+    infos, state = contents.infos(files), contents.state(files)
+    with troubles.told(f"source {name}: {troubles.shown(files[0].uri)}"), ThreadPoolExecutor(filed.AT_ONCE) as pool:
+        names = list(pool.map(contents.name_of, files))
     # The row of a file is made of nothing else, so a file that moves with its folder is the same row.
     rows = [
         named(bytes_are, _path(there.uri, folder), info.mtime_ns if _wants(taken, "modified") else None)
@@ -57,7 +57,7 @@ def find(name: str, source: AnyFiles, base: Path, rows_per_piece: int, secrets: 
     )
     facts = (("state", state), ("folder", folder))
     return Found(
-        name, where, tuple(f.uri for f in files), named(*rows), tuple(columns.items()), pieces, len(files), places.changed(files), facts
+        name, where, tuple(f.uri for f in files), named(*rows), tuple(columns.items()), pieces, len(files), contents.changed(files), facts
     )
 
 
@@ -110,7 +110,7 @@ def _bytes(there: Place, found: Found) -> bytes:
         with there.system.open_input_stream(there.path, compression=None) as stream:
             return bytes(stream.read())
     except OSError as error:
-        raise WorkError(f"{found.where}: a file of it {places.why(error)}", hint="run the ingest again") from error
+        raise WorkError(f"{found.where}: a file of it {troubles.why(error)}", hint="run the ingest again") from error
 
 
 def _cuts(sizes: Sequence[int], most: int, taken: tuple[Taken, ...]) -> Iterator[tuple[int, int]]:

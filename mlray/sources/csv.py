@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import filed, line_files, places, typed
+from mlray.sources import contents, filed, line_files, troubles, typed
 from mlray.sources.base import OnBad
 from mlray.sources.files import CsvSource
 from mlray.sources.lines import breaks
@@ -21,7 +21,7 @@ from mlray.sources.shape import Taken, shape
 from mlray.sources.typed import ARROW
 from mlray.sources.units import Cut, Unit, named
 
-unchanged = places.unchanged
+unchanged = contents.unchanged
 
 
 def find(name: str, source: CsvSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
@@ -29,7 +29,7 @@ def find(name: str, source: CsvSource, base: Path, rows_per_piece: int, secrets:
 
     def look(there: Place) -> Unit:
         first = line_files.head(there, source)
-        names = header(first, source, f"{places.shown(there.uri)}:1")
+        names = header(first, source, f"{troubles.shown(there.uri)}:1")
         cuts = tuple(line_files.scan(there, source, rows_per_piece, len(first)))
         columns = _widened(there, names, cuts, source, len(first)) if source.on_wider_column == "keep" else dict.fromkeys(names, "text")
         return Unit(there.uri, columns, named(names, *(cut.digest for cut in cuts)), cuts)

@@ -11,20 +11,20 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from mlray.errors import SpecError
-from mlray.sources import lake, places, typed
+from mlray.sources import contents, lake, places, troubles, typed
 from mlray.sources.extras import needed
 from mlray.sources.lake import DataFile, Table
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
 from mlray.sources.tables import DeltaSource
 
-unchanged = places.unchanged
+unchanged = contents.unchanged
 READ = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", "typeWidening"}  # features that change nothing for who reads the files
 
 
 def find(name: str, source: DeltaSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
     uri = places.absolute(source.uri, base)
-    where = f"source {name} ({places.shown(uri).rstrip('/').rpartition('/')[2]})"
+    where = f"source {name} ({troubles.shown(uri).rstrip('/').rpartition('/')[2]})"
     return lake.found(name, table(uri, where, source, secrets), source, rows_per_piece, secrets)
 
 
@@ -35,7 +35,7 @@ def read(found: Found, source: DeltaSource, pieces: Sequence[Piece], secrets: Se
 def table(uri: str, where: str, source: DeltaSource, secrets: Secrets) -> Table:
     """Raises SpecError when there is no such table or version, or it uses what cannot be read from its files alone."""
     delta = needed("deltalake", "lake")
-    place = places.shown(uri)
+    place = troubles.shown(uri)
     try:
         log = delta.DeltaTable(place, version=source.version, storage_options=lake.options(uri, source, secrets) or None)
     except (delta.exceptions.DeltaError, OSError, ValueError) as error:

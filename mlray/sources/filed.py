@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
-from mlray.sources import places
+from mlray.sources import contents, places, troubles
 from mlray.sources.files import FileSource, StoredSource
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Place, Secrets
@@ -20,16 +20,16 @@ def find(name: str, source: FileSource, base: Path, secrets: Secrets, look: Call
     """Raises SpecError naming the file that is missing, broken or has other columns."""
 
     files = places.found_in(name, source, base, secrets)
-    state = places.state(files)  # before they are looked into, so that no change falls between
+    state = contents.state(files)  # before they are looked into, so that no change falls between
     units = looked(name, files, look)
-    return together(name, places.called(name, files), source, units, places.changed(files), (("state", state), *facts))
+    return together(name, places.called(name, files), source, units, contents.changed(files), (("state", state), *facts))
 
 
 def looked(name: str, files: Sequence[Place], look: Callable[[Place], Unit]) -> list[Unit]:
     """What each file holds, several looked into at a time."""
 
     def told(there: Place) -> Unit:
-        with places.telling(f"source {name}: {places.shown(there.uri)}", there.uri):
+        with troubles.told(f"source {name}: {troubles.shown(there.uri)}", there.uri):
             return look(there)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlray.errors import SpecError
-from mlray.sources import lake, places, typed
+from mlray.sources import contents, lake, places, typed
 from mlray.sources.extras import needed
 from mlray.sources.lake import DataFile, Table
 from mlray.sources.piece import Found, Piece
@@ -22,7 +22,7 @@ from mlray.sources.places import Secrets, none
 from mlray.sources.shape import shape
 from mlray.sources.tables import IcebergSource
 
-unchanged = places.unchanged
+unchanged = contents.unchanged
 ID = b"PARQUET:field_id"
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import filed, line_files, places, typed
+from mlray.sources import contents, filed, line_files, troubles, typed
 from mlray.sources.base import OnBad
 from mlray.sources.files import JsonlSource
 from mlray.sources.piece import Found, Piece
@@ -21,7 +21,7 @@ from mlray.sources.shape import Taken, shape
 from mlray.sources.typed import ARROW
 from mlray.sources.units import Unit, named
 
-unchanged = places.unchanged
+unchanged = contents.unchanged
 Json = Any
 ONE = "write one object a line, without an empty line and without a comma after it"
 BAD = b"\xff"  # bytes that are no text, so of no type
@@ -52,11 +52,11 @@ def columns(text: bytes, source: JsonlSource, there: Place) -> dict[str, str]:
     """What some first lines hold. A text that looks like a time is text: only what is declared a timestamp is read as one."""
     if not text.strip():
         return {}
-    text = line_files.utf8(text, source, places.shown(there.uri), 1)
+    text = line_files.utf8(text, source, troubles.shown(there.uri), 1)
     try:
         found = typed.columns_of(_read(text, None).schema, source.renamed)
     except pa.ArrowInvalid:
-        found = _columns_line_by_line(text, source, places.shown(there.uri))
+        found = _columns_line_by_line(text, source, troubles.shown(there.uri))
     return {name: "text" if kind == "timestamp" else kind for name, kind in found.items()}
 
 

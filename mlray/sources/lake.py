@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow as pa
 
-from mlray.sources import filed, parquet, places, typed
+from mlray.sources import contents, filed, parquet, places, typed
 from mlray.sources.files import StoredSource
 from mlray.sources.parquet import Inside
 from mlray.sources.piece import Found, Piece
@@ -45,7 +45,7 @@ def found(name: str, table: Table, source: StoredSource, rows_per_piece: int, se
     """Columns are those of the log: a file that was written before a column was added lacks it, and that is no mistake."""
     files = tuple(sorted(table.files, key=lambda file: file.uri))
     there = tuple(places.place(file.uri, source, secrets) for file in files)
-    state = places.state(there)
+    state = contents.state(there)
     units = filed.looked(name, there, lambda place: parquet.unit(place, source.renamed, rows_per_piece))
     units = [replace(unit, columns=table.columns, digest=named(unit.digest, file.values)) for unit, file in zip(units, files, strict=True)]
     facts = (("version", table.version), ("state", state), ("values", json.dumps([file.values for file in files])))

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import lake, parquet, places, typed
+from mlray.sources import lake, parquet, places, troubles, typed
 from mlray.sources.extras import needed
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
@@ -23,7 +23,7 @@ from mlray.sources.units import Cut, Unit, named, together
 def find(name: str, source: LanceSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
     """Units are fragments, named by their files: Lance never writes a file twice, and has no digests of its own."""
     uri = places.absolute(source.uri, base)
-    where = f"source {name} ({places.shown(uri).rstrip('/').rpartition('/')[2]})"
+    where = f"source {name} ({troubles.shown(uri).rstrip('/').rpartition('/')[2]})"
     data = opened(uri, source.version, where, source, secrets)
     parquet.refuse_pickled(data.schema, where)
     columns = typed.columns_of(data.schema, source.renamed)
@@ -55,10 +55,10 @@ def unchanged(found: Found, source: LanceSource, secrets: Secrets = none) -> Non
 def opened(uri: str, version: int | None, where: str, source: LanceSource, secrets: Secrets) -> Any:
     try:
         options = lake.options(uri, source, secrets) or None
-        return needed("lance", "lake").dataset(places.shown(uri), version=version, storage_options=options)
+        return needed("lance", "lake").dataset(troubles.shown(uri), version=version, storage_options=options)
     except (OSError, ValueError) as error:
         which = "" if version is None else f" of version {version}"
-        raise SpecError(f"{where}: {places.shown(uri)}: no Lance dataset{which} can be read there ({type(error).__name__})") from error
+        raise SpecError(f"{where}: {troubles.shown(uri)}: no Lance dataset{which} can be read there ({type(error).__name__})") from error
 
 
 def _unit(fragment: Any, uri: str, columns: dict[str, str], most: int) -> Unit:

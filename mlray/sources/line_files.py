@@ -14,9 +14,10 @@ from dataclasses import replace
 
 from mlray.errors import WorkError
 from mlray.sources import lines
+from mlray.sources.contents import chunks
 from mlray.sources.files import CsvSource, TextFileSource
 from mlray.sources.piece import Found, Piece
-from mlray.sources.places import Place, chunks
+from mlray.sources.places import Place
 from mlray.sources.units import Cut
 
 HEAD = 1 << 20

@@ -10,23 +10,23 @@ from typing import Any
 import pyarrow as pa
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import filed, places, typed
+from mlray.sources import contents, filed, troubles, typed
 from mlray.sources.files import OrcSource
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Place, Secrets, none
 from mlray.sources.shape import shape
 from mlray.sources.units import Unit, grouped
 
-unchanged = places.unchanged
+unchanged = contents.unchanged
 WIDTH = {"bool": 0, "int": 1, "float": 2, "timestamp": 3, "text": 4}
 
 
 def find(name: str, source: OrcSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
     def look(there: Place) -> Unit:
-        with opened(there, places.shown(there.uri)) as file:
+        with opened(there, troubles.shown(there.uri)) as file:
             columns = typed.columns_of(file.schema, source.renamed)
             rows = stripes(file, columns)
-        return Unit(there.uri, columns, places.name_of(there), grouped(rows, rows_per_piece))
+        return Unit(there.uri, columns, contents.name_of(there), grouped(rows, rows_per_piece))
 
     return filed.find(name, source, base, secrets, look)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import filed, places, typed
+from mlray.sources import contents, filed, troubles, typed
 from mlray.sources.files import FileSource
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Place, Secrets, none
@@ -17,7 +17,7 @@ from mlray.sources.shape import Taken, shape
 from mlray.sources.units import Unit, grouped
 
 Inside = Callable[[pa.Schema], Mapping[str, str]]  # schema of a file -> name in the table -> name in the file
-unchanged = places.unchanged
+unchanged = contents.unchanged
 PICKLED = "pickled_object"  # Ray's extension type: reading such a value runs whatever was pickled
 
 
@@ -37,11 +37,11 @@ def read(found: Found, source: FileSource, pieces: Sequence[Piece], secrets: Sec
 
 def unit(there: Place, wanted: Mapping[str, str], rows_per_piece: int) -> Unit:
     """One file. Raises SpecError when somebody else encrypted it, or a column holds pickled objects."""
-    with opened(there, places.shown(there.uri)) as file:
+    with opened(there, troubles.shown(there.uri)) as file:
         rows = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
         schema = file.schema_arrow
-    refuse_pickled(schema, places.shown(there.uri))
-    return Unit(there.uri, typed.columns_of(schema, wanted), places.name_of(there), grouped(rows, rows_per_piece))
+    refuse_pickled(schema, troubles.shown(there.uri))
+    return Unit(there.uri, typed.columns_of(schema, wanted), contents.name_of(there), grouped(rows, rows_per_piece))
 
 
 def groups(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from mlray.errors import WorkError
-from mlray.sources import avro, binary, csv, delta, iceberg, jsonl, kafka, kinesis, lance, orc, parquet, sql, text
+from mlray.sources import avro, binary, csv, delta, iceberg, jsonl, kafka, kinesis, lance, orc, parquet, sql, text, troubles
 from mlray.sources.freshness import stale
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
@@ -65,7 +65,12 @@ def read(found: Found, source: Source, pieces: Sequence[Piece], secrets: Secrets
 
     Raises WorkError naming line and column of what cannot be used, never a value.
     """
-    return READERS[source.format].read(found, source, pieces, secrets)
+    try:
+        yield from READERS[source.format].read(found, source, pieces, secrets)
+    except (*troubles.BROKEN, ValueError) as error:
+        # What stands in Arrow's message may be a row.
+        said = troubles.why(error) if isinstance(error, OSError) else f"cannot be read ({type(error).__name__})"
+        raise WorkError(f"{found.where}: {said}", hint="run the ingest again when the source can be reached") from None
 
 
 def whole(found: Found, source: Source, secrets: Secrets = none) -> pa.Table:

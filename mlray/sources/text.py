@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlray.errors import WorkError
-from mlray.sources import filed, line_files, places, typed
+from mlray.sources import contents, filed, line_files, typed
 from mlray.sources.files import TextSource
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Place, Secrets, none
 from mlray.sources.shape import shape
 from mlray.sources.units import Unit, named
 
-unchanged = places.unchanged
+unchanged = contents.unchanged
 
 
 def find(name: str, source: TextSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
