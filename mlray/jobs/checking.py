@@ -37,7 +37,7 @@ def check(home: Home) -> tuple[Finding, ...]:
         if not home.keyring.exists() and Holdings(vault_of(home)).empty:
             return (Finding("keyring", "there is none yet: the first job makes it"),)
         return (Finding("keyring", str(unusable.message), hurts=True),)
-    return (*_modes(home), *_masters(vault), *_holdings(vault), *_destroyed(home, vault), *_backed_up(home, vault))
+    return (*_modes(home), *_masters(vault), *_holdings(vault), *_destroyed(home, vault), *_record(home), *_backed_up(home, vault))
 
 
 def note_backup(home: Home, destination: str) -> None:
@@ -83,6 +83,16 @@ def _destroyed(home: Home, vault: Vault) -> Iterator[Finding]:
             "its keys were destroyed on purpose" if known else "its key.json is gone: restore it from a backup",
             not known,
         )
+
+
+def _record(home: Home) -> Iterator[Finding]:
+    """Its head is told: who keeps one elsewhere can prove later that nothing before it was rewritten."""
+    try:
+        head = AuditStore(home.database).verify()
+    except MlrayError as broken:
+        yield Finding("audit record", broken.message, hurts=True)
+    else:
+        yield Finding("audit record", f"whole; its head is {head}")
 
 
 def _backed_up(home: Home, vault: Vault) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Restore: a backup into an empty home. Every file is checked before it is written, and every version after."""
+"""Restore: a backup into an empty home. Every file is checked before it is written, and every version and key after."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from mlray.jobs.backup import (
 from mlray.jobs.certificates import alone, certify, vault_of
 from mlray.jobs.checking import note_backup
 from mlray.vault.blobs import Blobs
+from mlray.vault.holdings import Holdings
 from mlray.vault.kms import open_keyring
 from mlray.vault.passphrase import unseal
 from mlray.vault.store import Vault
@@ -67,6 +68,8 @@ def restore(source: str, home: Home, passphrase: str | None = None, keyring: Pat
         versions: list[DatasetVersion | ModelVersion] = [*vault.datasets(), *vault.models()]
         for found in versions:
             vault.verify(found)
+        for holding in Holdings(vault).all():
+            Holdings(vault).open(holding)
         head = AuditStore(home.database).verify()
         if KEYRING in index:
             note_backup(home, source)

@@ -100,9 +100,13 @@ class Holdings:
             self._rewrap_version(holding)
 
     def _rewrap_version(self, holding: Holding) -> None:
+        """Read again at once before it is written: a draft may have been discarded since the listing, and begun anew."""
         kind, name, digest, ring = holding.kind, holding.name, holding.digest, self._vault.keyring
-        again = {key.scope: ring.rewrap(key, store.context(kind, name, digest, key.scope)) for key in holding.keys}
-        if "key.json" in self._blobs.files(f"{kind}s/{name}/{digest}"):
+        if "key.json" not in self._blobs.files(f"{kind}s/{name}/{digest}"):
+            return
+        keys = self._keys(kind, name, digest)
+        again = {key.scope: ring.rewrap(key, store.context(kind, name, digest, key.scope)) for key in keys}
+        if set(again.values()) != set(keys):
             self._vault.shelf.write_keys(kind, name, digest, again)
 
     def _versions(self) -> Iterator[Holding]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from mlray.access.audit_store import AuditStore
 from mlray.home import Home
 from mlray.jobs import erasing, keeping
 from mlray.jobs.certificates import vault_of
@@ -78,6 +80,18 @@ def test_a_master_in_a_service_that_will_be_gone_is_told(home: Home, services: d
     client = boto3.client("kms", endpoint_url=address)
     client.disable_key(KeyId=key) if state == "Disabled" else client.schedule_key_deletion(KeyId=key)
     assert [said for said in hurting(home) if f"is in state {state}" in said]
+
+
+def test_the_audit_record_is_read_again_and_its_head_told(home: Home):
+    everything(home)
+    note_backup(home, "x")
+    keeping.rotate(home)
+    head = AuditStore(home.database).head()
+    assert Finding("audit record", f"whole; its head is {head}") in check(home)
+    with sqlite3.connect(home.root / "mlray.db") as forger:
+        forger.execute("DROP TRIGGER audit_no_update")
+        forger.execute("UPDATE audit_entries SET body = replace(body, 'rotate', 'nothin')")
+    assert "audit record: audit entry 1 was changed after it was written" in hurting(home)
 
 
 def test_a_check_tells_of_a_changed_key_file_without_stopping(home: Home):
