@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ LARGEST_FILE = 1 << 20
 DEEPEST_NESTING = 32
 OPENING = (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
 CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
+ABSENT = ("missing", "union_tag_not_found")
+TELLING = ("password", "passwd", "secret", "token", "credential", "access_key", "private_key")
 S = TypeVar("S", bound=BaseModel)
 Loc = tuple[str | int, ...]
 
@@ -142,12 +145,50 @@ def _scalar(node: yaml.Node, path: str, loc: Loc) -> Any:
 
 
 def _mistakes(document: Document, error: ValidationError, spec: Any) -> Iterator[Mistake]:
-    for problem in error.errors(include_url=False):
-        loc = _in_file(document, problem["loc"], problem["type"] == "missing")
-        kind, given = problem["type"], problem["input"]
-        value = "" if kind == "missing" or isinstance(given, dict | list) else repr(given)
+    found = [(_placed(document, problem), problem) for problem in error.errors(include_url=False)]
+    for loc, problem in found:
+        if _beside_the_point(loc, problem, [other for other, _ in found]):
+            continue
+        absent = problem["type"] in ABSENT
         fix = _fix(problem, loc, spec)
+        if problem["type"] == "value_error" and not loc:
+            loc, fix = _begun(document, fix)
+        given = document.at(loc) if problem["type"] == "union_tag_invalid" else problem["input"]
+        value = "" if absent or isinstance(given, dict | list) else _shown(loc, given)
         yield Mistake(str(document.path), document.line(loc), _dotted(loc), value, fix)
+
+
+def _placed(document: Document, problem: Any) -> Loc:
+    return _in_file(document, (*problem["loc"], *_beyond(problem)), problem["type"] in ABSENT)
+
+
+def _beside_the_point(loc: Loc, problem: Any, found: list[Loc]) -> bool:
+    """Pydantic tries every member of a union: one word is no block, and a block is no word."""
+    if problem["type"] == "model_type":
+        return found.count(loc) > 1
+    return isinstance(problem["input"], dict) and any(len(other) > len(loc) and other[: len(loc)] == loc for other in found)
+
+
+def _beyond(problem: Any) -> Loc:
+    """The way from where pydantic puts a mistake to the field it is in: the word that tells which member of a union is meant."""
+    context = problem.get("ctx", {})
+    at: Loc = getattr(context.get("error"), "at", ())
+    return (str(context["discriminator"]).strip("'"),) if "discriminator" in context else at
+
+
+def _begun(document: Document, message: str) -> tuple[Loc, str]:
+    """A sentence about the whole file begins with the field to look at: where that stands, and the sentence without `field: `."""
+    found: Loc = ()
+    for step in message.split(" ")[0].rstrip(":,").split("."):
+        found = (*found, step) if (*found, step) in document.lines else found
+    return found, message.removeprefix(f"{_dotted(found)}: ")
+
+
+def _shown(loc: Loc, given: Any) -> str:
+    """The value as it was written, without what a password could be: what is told ends in logs."""
+    if any(word in str(step).lower() for step in loc[-1:] for word in TELLING):
+        return "***"
+    return re.sub(r"(://[^/@\s]*:)[^@\s]*@", r"\1***@", repr(given))
 
 
 def _in_file(document: Document, loc: Loc, absent: bool) -> Loc:
@@ -166,8 +207,10 @@ def _in_file(document: Document, loc: Loc, absent: bool) -> Loc:
 
 
 def _fix(problem: Any, loc: Loc, spec: Any) -> str:
-    if problem["type"] == "missing":
+    if problem["type"] in ABSENT:
         return "this field is required"
+    if problem["type"] == "union_tag_invalid":
+        return f"input should be {problem['ctx']['expected_tags']}"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(loc[-1]), _field_names(spec), n=1)
         return f"no such field; did you mean {near[0]}?" if near else "no such field; remove it"

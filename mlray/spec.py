@@ -12,3 +12,11 @@ class Spec(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False, regex_engine="python-re")
+
+
+class Misplaced(ValueError):
+    """What a rule about several fields finds in one of them. `at` is the way there from the class whose rule it is."""
+
+    def __init__(self, message: str, *at: str | int) -> None:
+        super().__init__(message)
+        self.at = at

@@ -186,3 +186,16 @@ def test_no_bytes_whatever_end_in_anything_but_mistakes(tmp_path_factory: pytest
     file.write_bytes(data)
     with pytest.raises(SpecError):
         load(file, JOB)
+
+
+@pytest.mark.parametrize(
+    "written, told",
+    [
+        ("budget: {amount: $1, every: 1d}\npassword: hunter2", "password: ***: no such field; remove it"),
+        ("budget: {amount: 'https://ada:hunter2@files.example', every: 1d}", "'https://ada:***@files.example'"),
+    ],
+)
+def test_what_a_password_could_be_is_not_repeated(written: str, told: str):
+    with pytest.raises(SpecError) as said:
+        validate(parse("p.yaml", f"kind: policy\nname: p\ngoverns: {{jobs: [a]}}\n{written}\n"), Policy)
+    assert told in str(said.value) and "hunter2" not in str(said.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -15,7 +16,7 @@ from mlray.ingest.stream import Follow
 from mlray.policy.job import NAME, JobSpec
 from mlray.sources.spec import ColumnType, Source
 from mlray.sources.streams import StreamSource
-from mlray.spec import Spec
+from mlray.spec import Misplaced, Spec
 from mlray.units import Duration, Memory
 
 
@@ -129,17 +130,27 @@ class IngestJob(JobSpec):
             raise ValueError(f"late.column {self.late.column!r} is no timestamp column of the main source")
         return self
 
+    def _uses(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Every column that a field names, and where it names it."""
+        yield from ((("checks", number, "column"), column) for number, check in enumerate(self.checks) for column in check.uses)
+        yield from ((("outcome", number), column) for number, column in enumerate(self.outcome))
+        yield from (
+            ((field, column), column) for field, named in (("protect", self.protect), ("classes", self.classes)) for column in named
+        )
+        if self.label:
+            yield ("label", "column"), self.label.column
+        if self.subject:
+            yield ("subject",), self.subject
+        if self.leakage:
+            yield from ((("leakage",), column) for column in (*self.leakage.key, *self.leakage.features))
+        yield from ((("split",), column) for column in self.split.uses if not (self.label and column == self.label.name))
+
     @model_validator(mode="after")
     def _columns_are_there(self) -> IngestJob:
         known = self.columns
-        used = [column for check in self.checks for column in check.uses] + [*self.outcome, *self.protect, *self.classes]
-        used += [self.label.column] if self.label else []
-        used += [self.subject] if self.subject else []
-        used += [*self.leakage.key, *self.leakage.features] if self.leakage else []
-        used += [column for column in self.split.uses if not (self.label and column == self.label.name)]
-        missing = sorted({c for c in used if c not in known})
-        if missing:
-            raise ValueError(f"no source brings the column {', '.join(missing)}; there are {', '.join(sorted(known))}")
+        for at, column in self._uses():
+            if column not in known:
+                raise Misplaced(f"no source brings the column {column}; there are {', '.join(sorted(known))}", *at)
         _refuse([c for c in known if c.startswith("_")], "names that begin with _ are mlray's own:")
         return self
 
@@ -172,7 +183,9 @@ class IngestJob(JobSpec):
         if self.subject and not any(isinstance(how, protection.Encrypt) for how in protected.values()):
             raise ValueError("subject: no column is encrypted, so an erasure would destroy nothing; write classes or protect")
         if self.looks_personal == "refuse" and (found := [c for c in self.unclear if personal.by_name(c, known[c])]):
-            raise ValueError(f"{personal.complaint(found)}; {personal.HINT % found[0]}")
+            there = [("sources", name, "columns", found[0]) for name in self.sources if found[0] in self.sources[name].types]
+            at = next(iter(there), ("joins",))
+            raise Misplaced(f"{personal.complaint(found)}; {personal.HINT % found[0]}", *at)
         return self
 
     @model_validator(mode="after")

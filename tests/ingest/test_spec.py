@@ -110,7 +110,7 @@ def test_a_mistake_is_said_with_its_value(old: str, new: str, why: str):
         (
             "by: time, column: time_hour, validation_from: 2013-09-01, test_from: 2013-11-01",
             "by: chance",
-            "split: input tag 'chance' found",
+            "split.by: 'chance': input should be 'time'",
         ),
     ],
 )
