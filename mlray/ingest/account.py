@@ -7,16 +7,33 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Protocol
 
 import pyarrow as pa
 
 from mlray.ingest import stats
 from mlray.ingest.rules import OnWhole
+from mlray.ingest.splits import REPORT
 from mlray.ingest.stats import Stats
 from mlray.ingest.verdict import Finding, Verdict
+from mlray.vault.version import DatasetVersion
 
 FINDING = "_finding"  # stands as column of the rows that hold what a rule found
 SCHEMA = pa.schema([("split", pa.string()), ("column", pa.string()), ("statistic", pa.string())])
+
+
+class Readable(Protocol):
+    """What a vault can do."""
+
+    def read(self, dataset: DatasetVersion, split: str) -> pa.Table: ...
+
+
+def of(vault: Readable, version: DatasetVersion) -> tuple[Stats, tuple[Finding, ...]]:
+    """The statistics and findings of a version; none where it has no report."""
+    if REPORT not in version.manifest.splits:
+        return {}, ()
+    kept = vault.read(version, REPORT)
+    return stats_of(kept), findings_of(kept)
 
 
 def table(merged: Stats, verdict: Verdict) -> pa.Table:
