@@ -23,6 +23,7 @@ from mlray.sources.units import Cut, Unit, grouped
 unchanged = contents.unchanged
 SYNC = 16  # bytes after the header and after each block
 WINDOW = 1 << 20
+HEAD = 20  # bytes that hold two whole numbers, however large
 
 
 def find(name: str, source: AvroSource, base: Path, rows_per_piece: int, secrets: Secrets = none) -> Found:
@@ -87,9 +88,11 @@ def blocks(file: pa.NativeFile, start: int, where: str) -> tuple[list[int], list
     """(where each block ends, its rows). Hops from head to head; no row is read."""
     ends: list[int] = []
     rows: list[int] = []
-    size = file.size()
+    size, seen, begin = file.size(), b"", 0
     while start < size:
-        head = file.read_at(20, start)
+        if start + HEAD > begin + len(seen):  # a window at a time: a store answers late, and blocks are small
+            seen, begin = file.read_at(min(WINDOW, size - start), start), start
+        head = seen[start - begin : start - begin + HEAD]
         try:
             count, after = varint(head, 0)
             length, after = varint(head, after)

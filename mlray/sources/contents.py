@@ -14,7 +14,7 @@ from mlray.sources.files import StoredSource
 from mlray.sources.piece import Found
 from mlray.sources.places import Place, place
 from mlray.sources.stores import Secrets, none
-from mlray.sources.troubles import BROKEN, shown, why
+from mlray.sources.troubles import BROKEN, out_of_reach, shown, why
 
 CHUNK = 1 << 20
 
@@ -48,6 +48,8 @@ def chunks(there: Place, size: int = CHUNK) -> Generator[bytes, None, None]:
     except FileNotFoundError:
         raise
     except BROKEN as error:
+        if out_of_reach(error) and not there.packed:
+            raise
         raise WorkError(f"{shown(there.uri)}: {why(error, there.packed)}", hint="copy the file again") from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlray.errors import SpecError, WorkError
-from mlray.sources import contents, filed, troubles, typed
+from mlray.sources import contents, filed, parquet, troubles, typed
 from mlray.sources.files import OrcSource
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Place, Secrets, none
@@ -56,11 +56,13 @@ def opened(there: Place, where: str) -> Iterator[Any]:
     from pyarrow import orc
 
     with there.system.open_input_file(there.path) as raw:
-        if raw.size() < 4 or raw.read_at(3, 0) != b"ORC":
+        if raw.read_at(min(raw.size(), parquet.AT_LEAST), 0)[:3] != b"ORC":
             raise SpecError(f"{where}: is not an ORC file", hint="declare the format it has")
         try:
             yield orc.ORCFile(raw)
         except (pa.ArrowException, OSError) as error:
+            if troubles.out_of_reach(error):
+                raise
             raise WorkError(
                 f"{where}: broken, or of a kind that cannot be read ({type(error).__name__})", hint="copy the file again"
             ) from None

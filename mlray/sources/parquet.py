@@ -18,6 +18,7 @@ from mlray.sources.units import Unit, grouped
 
 Inside = Callable[[pa.Schema], Mapping[str, str]]  # schema of a file -> name in the table -> name in the file
 unchanged = contents.unchanged
+AT_LEAST = 4096
 PICKLED = "pickled_object"  # Ray's extension type: reading such a value runs whatever was pickled
 
 
@@ -68,24 +69,31 @@ def _own(schema: pa.Schema, paths: Sequence[str]) -> dict[str, str]:
     return {path: path for path in paths if path in there}
 
 
+def _refuse_others(raw: pa.NativeFile, where: str) -> None:
+    size = raw.size()
+    # Not the few bytes alone: Arrow cannot ask S3 again where the answer "later" is longer than what was asked for.
+    begin, end = raw.read_at(min(size, AT_LEAST), 0), raw.read_at(min(size, AT_LEAST), max(0, size - AT_LEAST))
+    if size < 12 or begin[:4] not in (b"PAR1", b"PARE"):
+        raise SpecError(f"{where}: is not a Parquet file", hint="declare the format it has")
+    if b"PARE" in (begin[:4], end[-4:]):
+        raise SpecError(f"{where}: is encrypted, and mlray has no key to it", hint="have it written without, or read it where its key is")
+    if end[-4:] != b"PAR1":
+        raise SpecError(f"{where}: ends too early to be a whole Parquet file", hint="copy the file again")
+
+
 @contextmanager
 def opened(there: Place, where: str) -> Iterator[pa.parquet.ParquetFile]:
     """The file, its errors in words: Arrow's own name neither file nor column."""
     import pyarrow.parquet as pq
 
     with there.system.open_input_file(there.path) as raw:
-        if raw.size() < 12 or raw.read_at(4, 0) not in (b"PAR1", b"PARE"):
-            raise SpecError(f"{where}: is not a Parquet file", hint="declare the format it has")
-        if raw.read_at(4, 0) == b"PARE" or raw.read_at(4, raw.size() - 4) == b"PARE":
-            raise SpecError(
-                f"{where}: is encrypted, and mlray has no key to it", hint="have it written without encryption, or read it where its key is"
-            )
-        if raw.read_at(4, raw.size() - 4) != b"PAR1":
-            raise SpecError(f"{where}: ends too early to be a whole Parquet file", hint="copy the file again")
+        _refuse_others(raw, where)
         try:
             with pq.ParquetFile(raw, page_checksum_verification=True) as file:
                 yield file
         except (pa.ArrowException, OSError) as error:
+            if troubles.out_of_reach(error):
+                raise
             why = "a column of it is encrypted" if "crypt" in str(error) else "broken, or of a kind that cannot be read"
             raise WorkError(f"{where}: {why} ({type(error).__name__})", hint="copy the file again, or have it written anew") from None
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from mlray.errors import WorkError
-from mlray.sources import avro, binary, csv, delta, iceberg, jsonl, kafka, kinesis, lance, orc, parquet, sql, text, troubles
+from mlray.errors import StoreError, WorkError
+from mlray.sources import avro, binary, csv, delta, iceberg, jsonl, kafka, kinesis, lance, orc, parquet, sql, text, troubles, typed
 from mlray.sources.freshness import stale
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
@@ -67,10 +67,12 @@ def read(found: Found, source: Source, pieces: Sequence[Piece], secrets: Secrets
     """
     try:
         yield from READERS[source.format].read(found, source, pieces, secrets)
+    except OSError as error:
+        # No WorkError: the same rows may well be had later, so the pieces that are done are worth keeping.
+        raise StoreError(f"{found.where}: {troubles.why(error)}", hint="run it again when the source can be reached") from None
     except (*troubles.BROKEN, ValueError) as error:
         # What stands in Arrow's message may be a row.
-        said = troubles.why(error) if isinstance(error, OSError) else f"cannot be read ({type(error).__name__})"
-        raise WorkError(f"{found.where}: {said}", hint="run the ingest again when the source can be reached") from None
+        raise WorkError(f"{found.where}: cannot be read ({type(error).__name__})", hint=typed.CORRECT) from None
 
 
 def whole(found: Found, source: Source, secrets: Secrets = none) -> pa.Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -19,6 +20,7 @@ from mlray.sources.files import Credentials, StoredSource
 from mlray.sources.troubles import PACKAGE
 
 Secrets = Callable[[str], str]
+ATTEMPTS = 8  # of a call to S3, each waiting longer: a store that fails one call in ten fails one in a hundred million so
 
 
 def none(name: str) -> str:
@@ -29,8 +31,10 @@ def store(uri: str, source: StoredSource, secrets: Secrets) -> tuple[fs.FileSyst
     """(file system, path on it). Raises OSError or ValueError when nobody knows such a place."""
     if uri.startswith(PACKAGE):
         return fs.LocalFileSystem(), _in_package(uri)
+    if uri.startswith("s3://"):
+        return _s3(uri, source.credentials, secrets)
     if source.credentials:
-        return _with_keys(uri, source.credentials, secrets)
+        return _azure(uri, source.credentials, secrets)
     if uri.startswith("file://"):
         return fs.LocalFileSystem(), unquote(uri.removeprefix("file://"))
     if "://" not in uri:
@@ -49,16 +53,32 @@ def _in_package(uri: str) -> str:
     return str(Path(next(iter(found.submodule_search_locations))) / path)
 
 
-def _with_keys(uri: str, credentials: Credentials, secrets: Secrets) -> tuple[fs.FileSystem, str]:
+def _azure(uri: str, credentials: Credentials, secrets: Secrets) -> tuple[fs.FileSystem, str]:
     parts = urlsplit(uri)
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
-    access, secret = secrets(credentials.access_key.secret), secrets(credentials.secret_key.secret)
-    if parts.scheme != "s3":
-        path = f"{parts.username or parts.netloc}{unquote(parts.path)}"
-        return fs.AzureFileSystem(account_name=access, account_key=secret, **options), path
-    token = secrets(credentials.session_token.secret) if credentials.session_token else None
-    system = fs.S3FileSystem(access_key=access, secret_key=secret, session_token=token, **options)
-    return system, f"{parts.netloc}{unquote(parts.path)}"
+    account, key = secrets(credentials.access_key.secret), secrets(credentials.secret_key.secret)
+    return fs.AzureFileSystem(account_name=account, account_key=key, **dict(parse_qsl(parts.query))), (
+        f"{parts.username or parts.netloc}{unquote(parts.path)}"
+    )
+
+
+def _s3(uri: str, credentials: Credentials | None, secrets: Secrets) -> tuple[fs.FileSystem, str]:
+    parts = urlsplit(uri)
+    keys: dict[str, str] = {}
+    if credentials:
+        named = {"access_key": credentials.access_key, "secret_key": credentials.secret_key, "session_token": credentials.session_token}
+        keys = {name: secrets(secret.secret) for name, secret in named.items() if secret}
+    return _bucket(parts.netloc, parts.query, tuple(keys.items())), f"{parts.netloc}{unquote(parts.path)}"
+
+
+@lru_cache(64)  # a source may be thousands of files, and to ask where a bucket lies takes a call
+def _bucket(name: str, query: str, keys: tuple[tuple[str, str], ...]) -> fs.FileSystem:
+    options: dict[str, Any] = dict(parse_qsl(query)) | dict(keys)
+    if options.pop("anonymous", "") == "true":
+        options["anonymous"] = True
+    if not {"region", "endpoint_override"} & options.keys():
+        options["region"] = fs.resolve_s3_region(name)
+    # Not the standard strategy: it has a budget of retries, which a store that fails one call in five uses up.
+    return fs.S3FileSystem(retry_strategy=fs.AwsDefaultS3RetryStrategy(max_attempts=ATTEMPTS), **options)
 
 
 def _fsspec(uri: str) -> tuple[fs.FileSystem, str]:

@@ -38,10 +38,18 @@ def why(error: BaseException, packed: bool = False) -> str:
     """An error of a file system or archive in words. Only its first line: others may quote what was read."""
     if isinstance(error, FileNotFoundError):
         return str(error) if any(word in str(error) for word in ("package", "folder", "file has")) else "no such file"
+    if isinstance(error, UnicodeError | pa.ArrowException) and not isinstance(error, OSError):
+        return f"cannot be read ({type(error).__name__})"  # what they say may quote a value
     said = (str(error) or "it ends too early").split("\n")[0]
     if packed or isinstance(error, zipfile.BadZipFile | zlib.error | EOFError):
         return f"cannot be unpacked ({said})"
     return f"cannot be read ({said})"
+
+
+def out_of_reach(error: BaseException) -> bool:
+    """Whether a store did not answer, or a disk: what was read is not known to be broken, and may be had later."""
+    said = str(error)
+    return isinstance(error, OSError) and (error.errno is not None or any(word in said for word in ("AWS Error", "google::cloud", "Azure")))
 
 
 def _prefixed(where: str, message: str) -> str:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlray.errors import SpecError, WorkError
+from mlray.errors import SpecError, StoreError, WorkError
 from mlray.sources import readers
 from tests.sources.reading import declared, find, table
 
@@ -26,13 +26,35 @@ TEXT = "tailnum,delay\n" + "".join(f"N{i},{i}\n" for i in range(500))
 COLUMNS = {"tailnum": "text", "delay": "int"}
 
 
+SERVER = """
+import random
+import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+port, share, chance = int(sys.argv[1]), float(sys.argv[2]), random.Random(7)
+moto = DomainDispatcherApplication(create_backend_app)
+
+def app(environ, start):
+    if environ["REQUEST_METHOD"] != "PUT" and chance.random() < share:
+        start("503 Slow Down", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>SlowDown</Code><Message>later</Message></Error>"]
+    return moto(environ, start)
+
+run_simple("127.0.0.1", port, app, threaded=True)
+"""
+
+
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A server in a process of its own: deltalake holds Python's lock while it waits for an answer."""
+def address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server in a process of its own: deltalake holds Python's lock while it waits for an answer.
+
+    Its parameter is the share of calls to read that fail.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(port), str(getattr(request, "param", 0))], stderr=subprocess.DEVNULL)
     try:
         while server.poll() is None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -142,6 +164,23 @@ def test_a_delta_table_on_s3(s3: Any, address: str, tmp_path: Path):
     deltalake.write_deltalake("s3://raw/delta", rows, partition_by=["city"], storage_options=options)
     got = table(tmp_path, uri=at(address, "delta"), format="delta", columns={"id": "int", "city": "text"}).sort_by("id")
     assert got.drop_columns("_line").equals(rows)
+
+
+@pytest.mark.parametrize("address", [0.2], indirect=True)
+def test_a_store_that_fails_one_call_in_five_is_asked_again(s3: Any, address: str, tmp_path: Path):
+    put(s3, "f.csv", TEXT.encode())
+    for part in range(12):
+        put(s3, f"rows/{part:02d}.parquet", parquet(pa.table({"id": range(part * 200, part * 200 + 200)})))
+    assert table(tmp_path, uri=at(address, "f.csv"), format="csv", columns=COLUMNS).num_rows == 500
+    assert table(tmp_path, uri=at(address, "rows"), format="parquet", columns={"id": "int"})["id"].to_pylist() == list(range(2400))
+
+
+def test_a_store_that_went_away_is_no_mistake_of_the_rows(tmp_path: Path):
+    (tmp_path / "f.csv").write_text(TEXT)
+    found, source = find(tmp_path, uri="f.csv", format="csv", columns=COLUMNS), declared(uri="f.csv", format="csv", columns=COLUMNS)
+    (tmp_path / "f.csv").unlink()
+    with pytest.raises(StoreError, match=r"source s \(f\.csv\): no such file"):
+        readers.whole(found, source)
 
 
 def test_a_store_that_pyarrow_does_not_know_is_reached_through_fsspec(tmp_path: Path):
