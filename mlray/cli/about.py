@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,15 @@ class Check:
     on_fail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a source differs from what was declared, or this version from the one before it."""
+
+    of: str
+    what: str
+    columns: tuple[str, ...]
+
+
 def about(found: DatasetVersion | ModelVersion, tags: Sequence[str], kept: Kept) -> dict[str, Any]:
     """Its facts by name; what the manifest says beyond them is under `about`."""
     held, rest = found.manifest, dict(found.manifest.about)
@@ -46,14 +55,15 @@ def about(found: DatasetVersion | ModelVersion, tags: Sequence[str], kept: Kept)
         "digest": found.digest,
         "created": held.created,
         "tags": list(tags),
-        "rows": {split: held.rows(split) for split in held.splits if split not in ASIDE},
+        "rows": {split: held.rows(split) for split in held.splits if split and split not in ASIDE},
         "rejected": dict(held.rejected),
         "bytes": sum(part.bytes for part in held.parts),
         "parts": len(held.parts),
         "shared_parts": sum(not own(part, held) for part in held.parts),
         "keep": rest.pop("keep", None),
         "checks": tuple(Check(one.said, one.held, one.on_fail.value) for one in kept.findings) or None,
-        "evolution": rest.pop("evolution", None),
+        "subject": rest.pop("subject", None),
+        "evolution": tuple(_evolution(_mapping(rest.pop("evolution", None)))) or None,
         "columns": tuple(
             Column(name, kind, _said(classes.get(name)), _said(protection.get(name)), *_measured(kept, name))
             for name, kind in _columns(held, protection)
@@ -89,6 +99,24 @@ def _measured(kept: Kept, name: str) -> tuple[str | None, ...]:
     nulls = f"{held['nulls'] / held['rows']:.2%}" if held["rows"] else None
     told = instant if kept.moment(name) else "{:.6g}".format
     return (nulls, *(told(held[which]) if which in held else None for which in ("min", "mean", "max")))
+
+
+def _evolution(said: dict[str, Json]) -> Iterator[Change]:
+    """What `mlray.ingest.evolve` wrote down, a line for each kind of change."""
+    since = _mapping(said.get("since"))
+    by_name = {f"source {name}": _mapping(what) for name, what in _mapping(said.get("declared")).items()}
+    for of, changes in {**by_name, f"since {since.pop('version', '')}": since}.items():
+        for what, columns in changes.items():
+            if columns:
+                yield Change(of, what.replace("_", " "), tuple(_named(columns)))
+
+
+def _named(columns: Json) -> Iterator[str]:
+    """Names, or names with the type before and after."""
+    if isinstance(columns, dict):
+        yield from (f"{name} {' to '.join(map(str, types))}" for name, types in columns.items() if isinstance(types, list))
+    elif isinstance(columns, list):
+        yield from map(str, columns)
 
 
 def _mapping(value: Json) -> dict[str, Json]:

@@ -44,7 +44,7 @@ def show_(version: Version, models: OfModels = False, as_json: Json = False) -> 
     opened = vault()
     found = find(opened, version, models)
     facts = about(found, tags_of(opened, found), kept(opened, found))
-    show.result(facts, as_json, hide=("schema", "statistics", *(name for name, value in facts.items() if value is None)))
+    show.result(facts, as_json, hide=("schema", "statistics", *(name for name, value in facts.items() if value is None or value == ())))
 
 
 @commands.command()

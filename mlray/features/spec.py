@@ -37,7 +37,7 @@ class Components(Spec):
 
 
 class Select(Spec):
-    """The best features kept, ranked on training rows. What the model does not see, callers need not send."""
+    """The best features kept, ranked on training rows. Raw columns that none of them is made of are no inputs of the model."""
 
     most: int = Field(ge=1, description="How many features are kept.")
     by: Literal["mutual_information", "f_test", "variance"] = Field(

@@ -135,7 +135,7 @@ class Transform:
         return done._narrowed(select(done.apply(table), labels, done.names, coded, features.select, seed))
 
     def _narrowed(self, kept: tuple[str, ...]) -> Transform:
-        """Without the raw columns that nothing kept is made of: callers need not send them."""
+        """Without the raw columns that nothing kept is made of: callers do not send them."""
         pca = self.pca if self.pca and set(self.pca.names) & set(kept) else None
         used = {*kept, *(pca.of if pca else ())}
         inputs = tuple(column for column in self.inputs if used & set(_names(column)))

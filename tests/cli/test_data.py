@@ -88,7 +88,10 @@ def test_what_can_be_no_version_is_refused_as_written(name: str, capsys: Capture
 ABOUT: dict[str, Json] = {
     "classes": {"distance": "public", "mail": "personal"},
     "protection": {"mail": {"how": "drop"}, "distance": {"how": "generalise", "step": 100.0, "bins": []}},
-    "evolution": {"declared": {}, "since": None},
+    "evolution": {
+        "declared": {"flights": {"left_out": ["minute", "year"]}},
+        "since": {"version": "flights@aa", "added": ["mail"], "dropped": [], "changed": {"distance": ["int64", "double"]}},
+    },
     "seen": "2026-06-01",
 }
 
@@ -101,7 +104,12 @@ def test_each_column_is_told_with_its_class_and_protection_also_one_that_was_dro
         ["distance", "double", "public", "generalise, step 100.0", None],
         ["mail", None, "personal", "drop", None],
     ]
-    assert shown["evolution"] == {"declared": {}, "since": None} and shown["about"] == {"seen": "2026-06-01"}
+    assert shown["about"] == {"seen": "2026-06-01"}
+    assert shown["evolution"] == [
+        {"of": "source flights", "what": "left out", "columns": ["minute", "year"]},
+        {"of": "since flights@aa", "what": "added", "columns": ["mail"]},
+        {"of": "since flights@aa", "what": "changed", "columns": ["distance int64 to double"]},
+    ]
 
     assert main(["data", "show", "flights"]) == 0
     printed = capsys.readouterr().out

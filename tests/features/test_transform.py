@@ -162,7 +162,7 @@ def test_a_fitted_transform_gives_a_request_the_bits_it_gave_in_training(most):
         assert served.apply(served.table(one)).tobytes() == trained[place : place + 1].tobytes()
 
 
-def test_a_column_that_nothing_selected_is_made_of_need_not_be_sent():
+def test_a_column_that_nothing_selected_is_made_of_is_no_input():
     rows, labels = many()
     fitted = Transform.fit(rows, Features.model_validate(FITTED | {"select": {"most": 1}}), labels)
     assert fitted.inputs == (InputColumn("carrier", "category"),) and fitted.pca is None
