@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pyarrow as pa
 import pytest
 
@@ -64,6 +66,13 @@ def test_these_values_look_personal(values: list[str | None], what: str):
 )  # fmt: skip
 def test_these_do_not_either(values: list[str | None]):
     assert by_value(pa.chunked_array([pa.array(values, pa.string())])) == ""
+
+
+def test_long_texts_take_no_longer_than_short_ones():
+    """Expressions that try every way to match took seconds for a page of text."""
+    begun = time.perf_counter()
+    by_value(pa.chunked_array([["a.b" * 160 + "1", "1 " * 240, ":" * 480, "(" * 480, "A" * 480] * 40]))
+    assert time.perf_counter() - begun < 1
 
 
 def test_the_job_of_the_repository_is_not_complained_about():
