@@ -27,16 +27,24 @@ VALUES = (
     "AIRBUS INDUSTRIE",
 )
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
-NEEDLES = tuple((value, value.encode(encoding)) for value in VALUES for encoding in ENCODINGS)
+Needles = tuple[tuple[str, bytes], ...]
 STREAMS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"BZh": "bz2"}
 PAUSE_S = 1.0
 
 Hits = dict[str, set[str]]  # file -> values found in it
 
 
-def search(*roots: Path) -> Hits:
+def needles(*values: str) -> Needles:
+    """What to look for: each value as text is written, in any of the ways."""
+    return tuple((value, value.encode(encoding)) for value in values for encoding in ENCODINGS)
+
+
+EXAMPLE = needles(*VALUES)
+
+
+def search(*roots: Path, wanted: Needles = EXAMPLE) -> Hits:
     """Every regular file below the roots. Files that go away meanwhile are left out."""
-    return {str(path): found for path in files(*roots) if (found := values_in(path))}
+    return {str(path): found for path in files(*roots) if (found := values_in(path, wanted))}
 
 
 def files(*roots: Path) -> Iterator[Path]:
@@ -44,12 +52,12 @@ def files(*roots: Path) -> Iterator[Path]:
         yield from (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def values_in(path: Path) -> set[str]:
+def values_in(path: Path, wanted: Needles = EXAMPLE) -> set[str]:
     try:
         data = path.read_bytes()
     except OSError:
         return set()
-    return {value for view in views(data) for value, needle in NEEDLES if needle in view}
+    return {value for view in views(data) for value, needle in wanted if needle in view}
 
 
 def views(data: bytes) -> Iterator[bytes]:
@@ -78,8 +86,8 @@ def _text(table: pa.Table) -> bytes:
 class Watch:
     """Searches the roots again and again while it is entered, files that changed alone: `hits` holds all there ever was."""
 
-    def __init__(self, roots: Iterable[Path]) -> None:
-        self._roots, self._over, self._seen = tuple(roots), threading.Event(), dict[Path, tuple[int, int]]()
+    def __init__(self, roots: Iterable[Path], wanted: Needles = EXAMPLE) -> None:
+        self._wanted, self._roots, self._over, self._seen = wanted, tuple(roots), threading.Event(), dict[Path, tuple[int, int]]()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self.hits: Hits = {}
         self.looked = 0
@@ -104,5 +112,5 @@ class Watch:
             if self._seen.get(path) != (info.st_mtime_ns, info.st_size):
                 self._seen[path] = (info.st_mtime_ns, info.st_size)
                 self.looked += 1
-                if found := values_in(path):
+                if found := values_in(path, self._wanted):
                     self.hits.setdefault(str(path), set()).update(found)

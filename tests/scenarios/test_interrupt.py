@@ -14,13 +14,16 @@ from tests.scenarios.shell import Said, Shell, follow
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
-def test_an_ingest_that_is_interrupted_leaves_no_part_of_a_version(shell: Shell, cluster: dict[str, str]):
+def test_an_ingest_that_is_interrupted_leaves_no_version_and_the_next_one_goes_on(shell: Shell, cluster: dict[str, str]):
     shell.write("jobs/flights/again.yaml", "jobs/flights/ingest.yaml", dataset="again")
     said = interrupted(shell, "rows read", "ingest", "jobs/flights/again.yaml", "--json")
     assert (said.code, said.out) == (130, ""), said
     assert [data["version"].partition("@")[0] for data in shell.json("data", "list")["datasets"]] == ["flights"]
-    assert [path for path in (shell.home.root / "store").rglob("*") if "again" in str(path) and path.is_file()] == []
+    kept = {path.name for path in (shell.home.root / "store" / "datasets" / "again").rglob("*") if path.is_file()}
+    assert "manifest.json" not in kept and any(name.endswith(".parquet") for name in kept)
     still_usable(shell)
+    done = shell.mlray("ingest", "jobs/flights/again.yaml", "--json")
+    assert "pieces were finished before" in done.err and done.json["reused"] is False, done
 
 
 def test_a_search_that_is_interrupted_keeps_its_best_and_ends_with_130(shell: Shell, cluster: dict[str, str]):

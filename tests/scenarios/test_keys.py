@@ -40,7 +40,7 @@ def test_the_keyring_of_another_home_opens_nothing(command: tuple[str, str], she
 
 
 def test_a_flipped_byte_of_a_part_is_named_and_nothing_is_trained_on_it(shell: Shell, cluster: dict[str, str]):
-    part = sorted((shell.home.root / "store").rglob("train-*.parquet"))[0]
+    part = sorted((shell.home.root / "store" / "datasets" / "flights").rglob("train-*.parquet"))[0]
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
     with changed(part, bytes(data)):
