@@ -6,7 +6,8 @@
 (c) PyArrow, streaming into one plain Parquet file in one process; (d) DuckDB, COPY to one plain Parquet file.
 
 The same rows, on the same two cores, with the same codec (zstd, level 1), each flushed to the disk. Rounds alternate, forwards
-and backwards, so that a busy machine slows all four; the result is the median of the rounds. Ray runs before the clock starts,
+and backwards, so that a busy machine slows all four; the result is the median of the rounds, and where it is very busy, believe
+the CPU seconds. Ray runs before the clock starts,
 and the others' imports are done. What mlray does beyond a copy is done here as in any job: the source is named by its digest,
 every row is checked and numbered, statistics are kept, parts have digests and receipts. Memory is the peak of the proportional
 set size of the process and all below it, less what it is when idle. Writing clear text is no switch of the product: the plain
@@ -236,6 +237,15 @@ def memory(root: int) -> int:
     return total
 
 
+def cpu(root: int) -> float:
+    """Seconds of processor time of a process and all below it, those that ended included."""
+    ticks = 0
+    for pid in below(root):
+        with suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def below(root: int) -> set[int]:
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
@@ -253,10 +263,10 @@ def measure(name: str, path: Path, kind: str, idle: int) -> dict[str, float]:
             command = [sys.executable, __file__, "--alone", name, "--path", str(path), "--kind", kind, "--folder", folder]
             return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
         with Watch(os.getpid()) as watch:
-            begun = time.monotonic()
+            begun, used = time.monotonic(), cpu(os.getpid())
             size = HERE[name](path, kind, Path(folder))
-            took = time.monotonic() - begun
-        return {"wall_s": took, "peak_mib": (watch.peak - idle) / 2**20, "mib": size / 2**20}
+            took, used = time.monotonic() - begun, cpu(os.getpid()) - used
+        return {"wall_s": took, "cpu_s": used, "peak_mib": (watch.peak - idle) / 2**20, "mib": size / 2**20}
 
 
 def alone(name: str, path: Path, kind: str, folder: Path) -> None:
@@ -267,10 +277,10 @@ def alone(name: str, path: Path, kind: str, folder: Path) -> None:
     pa.set_cpu_count(CPUS)
     idle = memory(os.getpid())
     with Watch(os.getpid()) as watch:
-        begun = time.monotonic()
+        begun, used = time.monotonic(), cpu(os.getpid())
         size = ALONE[name](path, kind, folder)
-        took = time.monotonic() - begun
-    print(json.dumps({"wall_s": took, "peak_mib": (watch.peak - idle) / 2**20, "mib": size / 2**20}))
+        took, used = time.monotonic() - begun, cpu(os.getpid()) - used
+    print(json.dumps({"wall_s": took, "cpu_s": used, "peak_mib": (watch.peak - idle) / 2**20, "mib": size / 2**20}))
 
 
 @contextmanager
@@ -296,7 +306,10 @@ def compare(path: Path, kind: str, rounds: int, idle: int) -> dict[str, Any]:
     for turn in range(rounds):
         for name in sorted(NAMES, reverse=bool(turn % 2)):
             found[name].append(measure(name, path, kind, idle))
-            print(f"  {name}: {found[name][-1]['wall_s']:.2f} s, {found[name][-1]['peak_mib']:.0f} MiB", file=sys.stderr)
+            print(
+                f"  {name}: {found[name][-1]['wall_s']:.2f} s, CPU {found[name][-1]['cpu_s']:.2f} s, {found[name][-1]['peak_mib']:.0f} MiB",
+                file=sys.stderr,
+            )
     middle = {name: {key: round(statistics.median(r[key] for r in each), 3) for key in each[0]} for name, each in found.items()}
     wall = {name[0]: value["wall_s"] for name, value in middle.items()}
     return {

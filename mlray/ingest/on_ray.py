@@ -48,6 +48,7 @@ class Plan:
     previous: DatasetVersion | None
     before: datetime | None  # rows before it are late
     lineage: Lineage
+    declared: IngestJob | None = None  # the job as it was written, where that is known to be another
 
     @property
     def digest(self) -> str:
@@ -104,7 +105,7 @@ def plan_of(job: IngestJob, founds: Mapping[str, Found], vault: Vault) -> Plan:
     previous = _previous(job, vault)
     before = aside.late_before(job.late, _seen(previous))
     code = code_digest()
-    return Plan(settled, founds, code, previous, before, identity.lineage(job, founds, code, before))
+    return Plan(settled, founds, code, previous, before, identity.lineage(job, founds, code, before), job)
 
 
 def _previous(job: IngestJob, vault: Vault) -> DatasetVersion | None:
@@ -291,7 +292,7 @@ def about(plan: Plan, reports: Sequence[BlockReport]) -> dict[str, Json]:
         "subject": {"column": job.subject, "sealed": [*sealed_columns(job)]} if job.subject else None,
         "classes": {column: kind.value for column, kind in job.classes.items()},
         "protection": {column: how.model_dump(mode="json", exclude_none=True) for column, how in job.protection.items()},
-        "evolution": evolve.evolution(job, plan.founds, columns, previous),
+        "evolution": evolve.evolution(plan.declared or job, plan.founds, columns, previous),
         **({"stale": stale} if stale else {}),
         **({"seen": seen} if seen else {}),
     }
