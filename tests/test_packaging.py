@@ -1,8 +1,10 @@
 """Tests that what is installed is what was tested: every dependency is pinned, and the pins are plain names and versions."""
 
+import ast
 import re
+import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -32,3 +34,24 @@ def test_the_pins_are_what_runs_here():
 def test_the_test_environment_holds_every_extra():
     installed = re.search(r"--editable '\.\[([a-z,]+)\]'", (ROOT / ".ci" / "venv").read_text())
     assert installed and sorted(installed[1].split(",")) == sorted(PROJECT["optional-dependencies"])
+
+
+def test_every_package_that_is_imported_is_declared_or_required_by_one_that_is():
+    declared = {canonicalize_name(need.name) for need in WANTED} | {"mlray"}
+    declared |= {canonicalize_name(Requirement(text).name) for need in WANTED for text in requires(need.name) or ()}
+    provided = packages_distributions()
+    files = [file for folder in ("mlray", "tests", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+    strange: dict[str, set[str]] = {}
+    for file in files:
+        for name in imported(ast.parse(file.read_text())) - sys.stdlib_module_names - {"tests", "benchmarks", "mlray"}:
+            if not declared & {canonicalize_name(found) for found in provided.get(name, [])}:
+                strange.setdefault(name, set()).add(str(file.relative_to(ROOT)))
+    assert strange == {}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The first word of every import, those inside functions as well."""
+    nodes = list(ast.walk(tree))
+    whole = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    parts = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in (*whole, *parts)}
