@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -15,7 +17,16 @@ from mlray.errors import StoreError
 from mlray.home import private_folder
 from mlray.vault.objects import Objects
 
+TRIES = 5  # on a disk, where another process changes the same folder
 SAFE = "/:%@?&=+,;~#"  # what may stand in a URI as it is, percent signs included; a space in a path may not
+
+
+class Entry(NamedTuple):
+    """What lies directly in a folder."""
+
+    name: str
+    type: fs.FileType
+    size: int
 
 
 class Blobs:
@@ -70,7 +81,7 @@ class Blobs:
 
     def sizes(self, folder: str) -> dict[str, int]:
         """The files directly in a folder, and how many bytes each has."""
-        return {info.base_name: info.size for info in self._listed(folder) if info.type == fs.FileType.File}
+        return {entry.name: entry.size for entry in self._listed(folder) if entry.type == fs.FileType.File}
 
     def changed(self, path: str) -> datetime | None:
         """When a file was last written, by the store's clock; None when there is none."""
@@ -84,8 +95,11 @@ class Blobs:
         return self._names(folder, fs.FileType.Directory)
 
     def remove(self, folder: str) -> None:
-        """Removes a folder and all below it; one that is gone already is fine."""
-        self._delete(self._objects.remove, folder)
+        """Removes a folder and all below it; one that is gone already is fine, and so is one in which somebody writes meanwhile."""
+        for _ in range(TRIES - 1 if self._local else 0):
+            with suppress(StoreError):
+                return self._delete(self._objects.remove, folder)
+        return self._delete(self._objects.remove, folder)
 
     def remove_file(self, path: str) -> None:
         self._delete(self._objects.remove_file, path)
@@ -109,11 +123,12 @@ class Blobs:
             raise _cannot("remove", path, error) from error
 
     def _names(self, folder: str, kind: fs.FileType) -> tuple[str, ...]:
-        return tuple(sorted(info.base_name for info in self._listed(folder) if info.type == kind and not info.base_name.startswith(".")))
+        return tuple(sorted(entry.name for entry in self._listed(folder) if entry.type == kind and not entry.name.startswith(".")))
 
-    def _listed(self, folder: str) -> list[fs.FileInfo]:
+    def _listed(self, folder: str) -> list[Entry]:
         try:
-            return self._objects.listed(self._at(folder))
+            at = self._at(folder)
+            return _scanned(at) if self._local else [Entry(i.base_name, i.type, i.size) for i in self._objects.listed(at)]
         except OSError as error:
             raise _cannot("list", folder, error) from error
 
@@ -123,6 +138,13 @@ class Blobs:
         return f"{self._root}/{path}"
 
     def _write_file(self, path: Path, data: bytes | pa.Buffer, replace: bool) -> None:
+        """Another process may remove the folder, empty to it, in between: then it is made again."""
+        for _ in range(TRIES - 1):
+            with suppress(FileNotFoundError):
+                return self._write_once(path, data, replace)
+        return self._write_once(path, data, replace)
+
+    def _write_once(self, path: Path, data: bytes | pa.Buffer, replace: bool) -> None:
         private_folder(path.parent)
         draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -148,6 +170,17 @@ def _overwrite(at: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     _flush_folder(Path(at).parent)
+
+
+def _scanned(folder: str) -> list[Entry]:
+    """PyArrow's own listing fails when a file goes while it lists."""
+    found = []
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                kind = fs.FileType.Directory if entry.is_dir() else fs.FileType.File
+                found.append(Entry(entry.name, kind, entry.stat().st_size))
+    return found
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Broom: removes what no version needs, while others may be writing.
 
 A file goes only when no committed manifest of its dataset names it. Removing and committing meet at a mark: who removes
-sets the mark first and looks at the manifests then; who commits writes the manifest first and looks for marks then. One
-of them sees the other, whatever the order, and a version is never left with files that are gone.
+sets the mark first and looks at the manifests then; who commits writes the manifest first, waits until there is no mark, and
+looks at its files then. Whatever the order, one of them sees the other, and a version is never left with files that are gone.
 """
 
 from __future__ import annotations
@@ -47,19 +47,17 @@ class Broom:
         """Takes back a version that was committed this moment and is not whole."""
         self._blobs.remove_file(f"{folder(manifest)}/manifest.json")
 
-    def settled(self, manifest: Manifest) -> bool:
-        """Whether nothing is being removed beside a version committed just now; waits for what is. False: look again at its files."""
+    def settle(self, manifest: Manifest) -> None:
+        """Waits until nothing is being removed beside a version committed just now. What was removed is gone then, and what is
+        removed later spares its files."""
         top, deadline = path(manifest.kind, manifest.name, "removing"), time.monotonic() + PATIENCE_S
-        marks = self._fresh(manifest, top)
-        if not marks:
-            return True
         while self._fresh(manifest, top):
             if time.monotonic() > deadline:
+                self.withdraw(manifest)
                 raise StoreError(
                     f"{short(manifest.name, manifest.digest)}: versions of {manifest.name} are being removed", hint="run it again"
                 )
             time.sleep(0.05)
-        return False
 
     def _fresh(self, manifest: Manifest, top: str) -> tuple[str, ...]:
         """Marks of processes that may be alive, by the store's own clock."""

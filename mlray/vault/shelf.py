@@ -36,6 +36,9 @@ class Shelf:
         """Makes the version exist in one atomic step. Returns the manifest that counts: another run's, if that was first."""
         line = version.encode(manifest)
         self._blobs.claim(f"{folder(manifest)}/manifest.json", self._notary.sign(MANIFEST, line))
+        if not self.exists(manifest.kind, manifest.name, manifest.digest):
+            what = version.short(manifest.name, manifest.digest)
+            raise StoreError(f"{what}: its manifest is gone again", hint="it was discarded or pruned meanwhile; make it again")
         return self.manifest(manifest.kind, manifest.name, manifest.digest)
 
     def exists(self, kind: Kind, name: str, digest: str) -> bool:

@@ -357,9 +357,17 @@ class Vault:
         return Draft(self.address, kind, name, digest, f"draft-{os.urandom(8).hex()}", keys)
 
     def _commit(self, draft: Draft, manifest: Manifest) -> Manifest:
-        self._check_whole(draft, manifest)
-        kept = self.shelf.claim(manifest)
-        if not self._broom.settled(kept) and kept == manifest:
+        try:
+            self._check_whole(draft, manifest)
+        except StoreError:
+            if not self.shelf.exists(draft.kind, draft.name, draft.digest):
+                raise
+            # Another run was first, and has swept what is not its own.
+            kept = self.shelf.manifest(draft.kind, draft.name, draft.digest)
+        else:
+            kept = self.shelf.claim(manifest)
+        if kept == manifest:
+            self._broom.settle(kept)
             try:
                 self._check_whole(draft, kept)
             except MlrayError:
