@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +31,9 @@ def find(name: str, source: CsvSource, base: Path, rows_per_piece: int, secrets:
     def look(there: Place) -> Unit:
         first = line_files.head(there, source)
         names = header(first, source, f"{troubles.shown(there.uri)}:1")
-        cuts = tuple(line_files.scan(there, source, rows_per_piece, len(first)))
+        # The same lines under another header are other rows, so it names a piece as well.
+        scanned = line_files.scan(there, source, rows_per_piece, len(first))
+        cuts = tuple(replace(cut, digest=named(names, cut.digest)) for cut in scanned)
         columns = _widened(there, names, cuts, source, len(first)) if source.on_wider_column == "keep" else dict.fromkeys(names, "text")
         return Unit(there.uri, columns, named(names, *(cut.digest for cut in cuts)), cuts)
 

@@ -111,3 +111,12 @@ def test_a_file_that_became_shorter_or_other_is_told(tmp_path: Path):
     file.write_text("n\n" + "2\n" * 300)
     with pytest.raises(WorkError, match="changed while it was read"):
         readers.unchanged(found, source)
+
+
+def test_the_same_lines_under_another_header_are_another_piece(tmp_path: Path):
+    source = CsvSource(format="csv", uri="rows.csv", columns={"a": "int", "b": "int"})
+    digests = []
+    for header in ("a,b", "b,a"):
+        (tmp_path / "rows.csv").write_text(f"{header}\n1,2\n")
+        digests.append(readers.find("rows", source, tmp_path, 1024).pieces[0].digest)
+    assert digests[0] != digests[1]
