@@ -80,10 +80,15 @@ def test_a_piece_keeps_its_name_while_other_pieces_come_and_go():
 
 def test_what_a_piece_is_made_with_names_its_work_too():
     side = found("weather", "w0")
-    base = (JOB, [side], "c", ["k1"], None)
-    others = [(JOB.model_copy(update={"protect": {}}), *base[1:]), (JOB, [found("weather", "w1")], *base[2:]), (*base[:2], "d", *base[3:])]
-    others += [(*base[:3], ["k2"], None), (*base[:4], NOON)]
-    assert len({common_work(*args) for args in [base, *others]}) == 6
+    made = {
+        common_work(JOB, [side], "c", ["k1"], None),
+        common_work(JOB.model_copy(update={"protect": {}}), [side], "c", ["k1"], None),
+        common_work(JOB, [found("weather", "w1")], "c", ["k1"], None),
+        common_work(JOB, [side], "d", ["k1"], None),
+        common_work(JOB, [side], "c", ["k2"], None),
+        common_work(JOB, [side], "c", ["k1"], NOON),
+    }
+    assert len(made) == 6
 
 
 def test_rows_that_repeat_a_key_elsewhere_change_the_work_on_their_piece_alone():
