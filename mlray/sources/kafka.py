@@ -91,14 +91,18 @@ def unchanged(found: Found, source: KafkaSource, secrets: Secrets = none) -> Non
 @contextmanager
 def _open(name: str, source: KafkaSource, secrets: Secrets) -> Iterator[Any]:
     try:
-        from confluent_kafka import Consumer, KafkaException
+        from confluent_kafka import Consumer, KafkaError, KafkaException
     except ImportError as missing:
         raise SpecError(f"source {name}: Kafka needs a client", hint="pip install 'mlray[kafka]'") from missing
-    try:
-        with closing(Consumer(settings(source, secrets), logger=_quiet())) as consumer:
+    heard: list[Any] = []
+    with closing(Consumer({**settings(source, secrets), "error_cb": heard.append}, logger=_quiet())) as consumer:
+        try:
             yield consumer
-    except KafkaException as error:
-        raise _told(error.args[0], _where(name, source)) from None
+        except KafkaException as error:
+            # A user who is refused looks like a broker that does not answer; what was heard meanwhile says which.
+            consumer.poll(0)
+            refused = [told for told in heard if told.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL)]
+            raise _told(refused[0] if refused else error.args[0], _where(name, source)) from None
 
 
 def settings(source: KafkaSource, secrets: Secrets) -> dict[str, Any]:
@@ -235,7 +239,8 @@ def _told(error: Any, where: str) -> MlrayError:
         return WorkError(f"{where}: records were deleted before they were read", hint="keep records longer in the topic; run it again")
     if error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE):
         return WorkError(f"{where}: no broker answers ({error.str()})", hint="see the connection of the source")
-    return SpecError(f"{where}: {error.str()}", hint="see the connection and topic of the source")
+    said = error.str().split(": ", 1)[-1] if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL) else error.str()
+    return SpecError(f"{where}: {said}", hint="see the connection and topic of the source")
 
 
 def _where(name: str, source: KafkaSource) -> str:

@@ -49,7 +49,7 @@ class StreamSource(SourceBase):
 
 
 class Kafka(Spec):
-    """Where the brokers are, and who asks. Event Hubs, Pub/Sub and Pulsar are reached at their Kafka-compatible endpoints."""
+    """Where the brokers are, and who asks. Other services that speak this protocol are reached at their own endpoints for it."""
 
     bootstrap: str = Field(min_length=3, description="host:port of one or more brokers, with commas between them.")
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field("plaintext", description="How the brokers are spoken to.")

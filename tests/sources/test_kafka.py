@@ -214,6 +214,15 @@ def test_a_missing_topic_and_a_silent_broker_are_told(broker: str, monkeypatch: 
         find(source(f"127.0.0.1:{free_port()}", "events"))
 
 
+def test_a_user_who_is_refused_is_told_from_a_silent_broker(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(kafka, "ANSWER_S", 3.0)
+    with running_broker("--authentication") as guarded:
+        connection = {"bootstrap": guarded, "security": "sasl_plaintext", "username": {"secret": "user"}, "password": {"secret": "word"}}
+        with pytest.raises(SpecError, match="authentication failed") as told:
+            kafka.find("events", source(guarded, "events", connection=connection), HERE, 1024, lambda name: f"secret-{name}")
+    assert "secret-word" not in str(told.value)
+
+
 @pytest.mark.parametrize(
     "change, why",
     [
