@@ -52,7 +52,13 @@ def _counts(before: Column, now: Column) -> tuple[Counts, Counts]:
         old, new = (np.array([side["values"].get(name, 0) for name in names], float) for side in (before, now))
     else:
         old, new = (np.array(stats.buckets(side), float) for side in (before, now))
-    return np.append(old, before["rows"] - old.sum()), np.append(new, now["rows"] - new.sum())
+    return _with_missing(old, before), _with_missing(new, now)
+
+
+def _with_missing(counts: Counts, column: Column) -> Counts:
+    """Counted rows stand for all that have a value: in large blocks they are a sample."""
+    there = column["finite"] if column["kind"] != stats.VALUE else column["rows"] - column["nulls"]
+    return np.append(counts * (there / max(1.0, counts.sum())), column["rows"] - there)
 
 
 def _grouped(old: Counts, new: Counts) -> tuple[Counts, Counts]:

@@ -52,8 +52,8 @@ class Histogram:
 
     def to_json(self) -> Json:
         first = int(self.keys[0]) if len(self.keys) else 0
-        gaps = np.diff(self.keys, prepend=self.keys[:1]).tolist()
-        return {"shift": self.shift, "first": first, "gaps": gaps, "counts": self.counts.tolist()}
+        gaps = (self.keys[1:] - self.keys[:-1]).tolist()
+        return {"shift": self.shift, "first": first, "gaps": [0, *gaps] if len(self.keys) else [], "counts": self.counts.tolist()}
 
     @classmethod
     def from_json(cls, value: Json) -> Histogram:
@@ -122,8 +122,9 @@ def _spanning(lowest: int, highest: int, shift: int) -> int:
 
 
 def _fewer(found: Histogram) -> Histogram:
+    """The finest of which at most so many bins are filled. Each bit halves them at best, so fewer bits need not be tried."""
     while len(found.keys) > BINS:
-        found = found.coarser(1)
+        found = found.coarser(((len(found.keys) - 1) // BINS).bit_length())
     return found
 
 

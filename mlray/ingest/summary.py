@@ -78,8 +78,9 @@ def facts_of(found: Column) -> dict[str, Any]:
         return facts | ends | {"std": spread, "not_finite": found["rows"] - found["nulls"] - found["finite"]}
     if found["kind"] == stats.VALUE:
         values = found["values"]
+        distinct = f"more than {stats.VALUES}" if values is None else len(values) if found["every"] == 1 else f"at least {len(values)}"
         top = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:TOP] if values is not None else None
-        return facts | {"distinct": len(values) if values is not None else f"more than {stats.VALUES}", "top": top}
+        return facts | {"distinct": distinct, "top": top}
     return facts
 
 

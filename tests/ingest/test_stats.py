@@ -63,6 +63,24 @@ def test_numbers_are_told_as_numpy_tells_them():
     assert Histogram.from_json(found["histogram"]).counts.sum() == 5000
 
 
+def test_the_distribution_of_a_large_block_is_told_by_some_of_its_rows_and_all_else_by_every_row():
+    numbers = np.random.default_rng(2).normal(50, 10, 100_000)
+    numbers[7] = 1e9
+    found = column([*numbers.tolist(), None], pa.float64())
+    assert (found["every"], found["rows"], found["nulls"], found["finite"], found["max"]) == (12, 100_001, 1, 100_000, 1e9)
+    assert found["mean"] == pytest.approx(numbers.mean()) and stats.deviation(found) == pytest.approx(numbers.std(ddof=1))
+    drawn = Histogram.from_json(found["histogram"])
+    assert drawn.counts.sum() == pytest.approx(100_000, rel=0.03)
+    below = drawn.counts[drawn.high <= 50].sum() / drawn.counts.sum()
+    assert below == pytest.approx((numbers < drawn.high[drawn.high <= 50][-1]).mean(), abs=0.02)
+
+
+def test_a_rhythm_in_the_rows_is_not_met():
+    found = column([f"sensor-{i % 6}" for i in range(100_000)], pa.string())
+    assert found["every"] == 12 and len(found["values"]) == 6
+    assert all(count == pytest.approx(100_000 / 6, rel=0.09) for count in found["values"].values())
+
+
 def test_long_texts_are_not_kept():
     found = column(["a secret story " * 20] * 3, pa.string())
     assert found["values"] is None and "story" not in json.dumps(found)
