@@ -122,7 +122,9 @@ class Reader:
 
     def _subjects(self) -> SubjectKeys:
         if self._persons is None:
-            self._persons = self._states.make(self._manifest.name)
+            self._persons = self._states.find(self._manifest.name)
+        if self._persons is None:
+            raise KeyringError(f"{self._manifest.name}: the keys of its subjects are gone", hint="restore them from your backup")
         return self._persons
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from mlray.errors import TamperError
+from mlray.errors import KeyringError, TamperError
 from mlray.vault.by_subject import Subjects
 from mlray.vault.store import Vault, VaultAddress
 from mlray.vault.version import DatasetVersion, dataset_digest
@@ -63,6 +63,15 @@ def test_an_older_state_put_back_is_noticed(vault: Vault, tmp_path: Path):
         harm()
         with pytest.raises(TamperError, match="flights: the keys of its subjects"):
             vault.address.open().read(version, "train")
+
+
+def test_a_home_that_saw_no_state_makes_none_by_reading(vault: Vault, tmp_path: Path):
+    version = commit(vault)
+    shutil.rmtree(folder(tmp_path))
+    shutil.rmtree(tmp_path / "witness")
+    with pytest.raises(KeyringError, match="flights: the keys of its subjects are gone"):
+        vault.address.open().read(version, "train")
+    assert not folder(tmp_path).exists()
 
 
 def test_a_state_bent_or_renamed_is_refused(vault: Vault, tmp_path: Path):
