@@ -25,7 +25,7 @@ def _repeats(column: pa.ChunkedArray) -> bool:
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         return True
     first = column.slice(0, SAMPLE)
-    return pc.count_distinct(first).as_py() <= OFTEN * len(first)
+    return bool(pc.count_distinct(first).as_py() <= OFTEN * len(first))
 
 
 def _own(kind: pa.DataType) -> str:
