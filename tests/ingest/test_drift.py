@@ -45,7 +45,7 @@ def test_categories_and_missing_values_can_move_too(measure: Literal["psi", "ks"
 def test_a_thousand_categories_are_compared_by_their_buckets():
     many = [f"customer-{i % 1000}" for i in range(20_000)]
     same, moved = column(many[::-1]), column([f"client-{i % 1000}" for i in range(20_000)])
-    assert distance(column(many), same, "psi") == 0
+    assert (distance(column(many), same, "psi") or 0) < 0.01, "other rows of the same were chosen"
     assert (distance(column(many), moved, "psi") or 0) > 0.25
     assert (distance(column(many), column(["a"] * 100), "js") or 0) > 0.9, "counted by name now, in buckets before"
 
