@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlray.errors import KeyringError, WorkError
-from mlray.ingest.report import BlockReport, failure, from_json, total
+from mlray.ingest.report import BlockReport, failure, from_json, kept_lines, newest, total, with_parts
 from mlray.ledger.entry import Usage
 from mlray.vault.version import Part
 
@@ -50,3 +52,12 @@ def test_a_block_that_came_twice_counts_once():
 def test_a_block_that_did_not_come_back_stops_the_commit():
     with pytest.raises(WorkError, match="block 1 did not come back"):
         total([block(0), block(2)])
+
+
+def test_what_a_version_keeps_of_its_pieces_finds_its_parts_again_in_the_next():
+    made = [block(n, work=f"w{n}", parts=(replace(block(n).parts[0], work=f"w{n}"),), seen=f"2013-0{n + 1}") for n in range(2)]
+    kept = with_parts(kept_lines(made), [part for found in made for part in found.parts])
+    assert kept == {"w0": made[0], "w1": made[1]}
+    moved = kept["w1"].placed(0)
+    assert (moved.block, moved.parts[0].name, moved.parts[0].file, moved.usage.seconds) == (0, "train-00000", "d/f", 0.0)
+    assert newest(made) == "2013-02" and newest(made, "2014") == "2014" and newest([block(0)]) == ""
