@@ -72,6 +72,7 @@ def backup(home: Home, destination: str, passphrase: str | None = None) -> Backe
         raise SpecError(f"{destination} lies in the store that is to be backed up", hint="name another disk, machine or bucket")
     with alone(home):
         vault, there = vault_of(home), Blobs(target)
+        _refuse_strange(there, destination)
         copy = _Copy(there, index_of(there, vault) if there.read(INDEX) else {})
         keyring = seal(home.keyring.read_bytes(), passphrase, os.urandom) if passphrase is not None else None
         _copy_all(home, vault, copy, keyring)
@@ -206,6 +207,13 @@ def _notes(home: Home, index: Index) -> Iterator[str]:
         yield WITHOUT_KEYRING.format(file=home.keyring)
     if sqlite_file(home) is None:
         yield POSTGRESQL
+
+
+def _refuse_strange(there: Blobs, destination: str) -> None:
+    """A backup removes what it does not name, and closes its folder to others: so the folder must be its own."""
+    strange = sorted({*there.files(""), *there.folders("")} - {INDEX, "objects"})
+    if strange:
+        raise SpecError(f"{destination} holds other things, such as {strange[0]}", hint="name a folder of its own, which may be new")
 
 
 def _line(index: Index) -> bytes:

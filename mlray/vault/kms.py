@@ -124,11 +124,13 @@ def for_reading(value: File, scopes: Collection[Scope]) -> File:
 
 
 def write_new(path: Path, value: File) -> None:
-    """Raises KeyringError when there is a file already."""
+    """Raises KeyringError when there is a file already, or no such folder. The folder may be anybody's; the file is 0600."""
     try:
         _write(path, json.dumps(value, indent=1), os.link)
     except FileExistsError:
         raise KeyringError(f"{path}: there is a keyring already", hint="name a file that is not there yet") from None
+    except OSError as error:
+        raise KeyringError(f"{path}: cannot be written: {error.strerror}", hint="name a file in a folder of yours") from None
 
 
 def _masters(path: Path, value: File) -> list[Master]:
@@ -137,6 +139,7 @@ def _masters(path: Path, value: File) -> list[Master]:
 
 def _create(path: Path) -> None:
     """Writes a whole file beside it first, then takes the name only if nobody has: `link` fails where `rename` replaces."""
+    private_folder(path.parent)
     with suppress(FileExistsError):  # another process was first, and its keys are as good
         _write(path, json.dumps(_fresh(path), indent=1), os.link)
 
@@ -183,7 +186,6 @@ def _value(path: Path) -> File:
 
 
 def _write(path: Path, text: str, take_name: Callable[[Path, Path], None]) -> None:
-    private_folder(path.parent)
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -194,7 +196,7 @@ def _write(path: Path, text: str, take_name: Callable[[Path, Path], None]) -> No
         take_name(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-        _flush_folder(path.parent)
+    _flush_folder(path.parent)
 
 
 def _read(path: Path) -> str:

@@ -172,6 +172,8 @@ def test_a_place_without_a_backup_and_a_place_in_the_store_are_refused(home: Hom
         restore(str(tmp_path), new, PASSPHRASE)
     with pytest.raises(SpecError, match="lies in the store"):
         backup(home, str(home.root / "store" / "backup"), PASSPHRASE)
+    with pytest.raises(SpecError, match="holds other things"):
+        backup(home, str(tmp_path))
     with pytest.raises(SpecError, match="fewer than 12"):
         backup(home, str(tmp_path / "b"), "hunter2")
 
