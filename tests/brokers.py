@@ -49,6 +49,13 @@ def make_topic(address: str, topic: str, partitions: int = 1, **config: str) -> 
     admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(START_S)
 
 
+def delete_topic(address: str, topic: str) -> None:
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    admin.delete_topics([topic])[topic].result(START_S)
+
+
 def producing(address: str) -> dict[str, Any]:
     """Settings of a producer. This broker tells where the last batch begins and not where it ends, so a batch is one record."""
     return {"bootstrap.servers": address, "batch.num.messages": 1, "log_level": 0}

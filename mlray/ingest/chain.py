@@ -30,6 +30,7 @@ class Standing:
     newest: Mapping[str, int] = field(default_factory=dict)
     late: int = 0
     gaps: Mapping[str, int] = field(default_factory=dict)
+    identity: str = ""  # of the stream: another one of the same name is not gone on with
 
 
 def standing(latest: Manifest | None, source: str, follow: Follow, schema: Schema) -> Standing:
@@ -53,7 +54,14 @@ def standing(latest: Manifest | None, source: str, follow: Follow, schema: Schem
         {name: moment for name, at in _texts(told["newest"]).items() if (moment := _moment(at)) is not None},
         _whole(told["late"]),
         {name: _whole(count) for name, count in _mapping(told["gaps"]).items()},
+        str(told["identity"]),
     )
+
+
+def same_stream(now: Standing, identity: str, where: str) -> None:
+    """Raises SpecError when the stream was deleted and made anew: its offsets say nothing about the old one's."""
+    if now.identity and now.identity != identity:
+        raise SpecError(f"{where} was made anew since the latest version", hint="write another name under dataset")
 
 
 def tell(now: Standing, source: str, follow: Follow) -> dict[str, Json]:
@@ -67,6 +75,7 @@ def tell(now: Standing, source: str, follow: Follow) -> dict[str, Json]:
             "newest": {name: _told(at) for name, at in now.newest.items()},
             "late": now.late,
             "gaps": dict(now.gaps),
+            "identity": now.identity,
             "windows": {window.name: identity(window) for window in follow.windows},
         },
     }

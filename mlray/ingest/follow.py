@@ -89,6 +89,7 @@ def follow(
     while not stopped():
         began = clock.now()
         found = _upcoming(follower, stands)
+        chain.same_stream(before, found.found.fact(ranges.IDENTITY), found.found.where)
         stands = replace(stands, offsets=found.offsets)
         if found.found.pieces:
             latest, used = _batch(follower, found, replace(before, gaps=_gaps(before, found)), latest)
@@ -239,6 +240,7 @@ def _after(before: Standing, found: ranges.Batch, milled: Milled) -> Standing:
         milled.newest,
         before.late + milled.late,
         before.gaps,
+        found.found.fact(ranges.IDENTITY),
     )
 
 

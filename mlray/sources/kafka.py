@@ -21,7 +21,7 @@ from mlray.errors import MlrayError, SpecError, WorkError
 from mlray.sources import records
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
-from mlray.sources.ranges import Batch, Range, pieces, share
+from mlray.sources.ranges import IDENTITY, Batch, Range, pieces, share
 from mlray.sources.records import Records
 from mlray.sources.shape import shape
 from mlray.sources.streams import KafkaSource
@@ -37,7 +37,7 @@ def find(name: str, source: KafkaSource, base: Path, rows_per_piece: int, secret
     """All records there are now. Raises SpecError: no broker answers, no such topic."""
     with _open(name, source, secrets) as consumer:
         ends = _ends(consumer, source, _where(name, source))
-        found = _found(name, source, consumer, {p: (low, high) for p, (low, high) in ends.items()}, rows_per_piece)
+        found = _found(name, source, _identity(source, secrets), ends, rows_per_piece)
         if source.fresh_within:
             found = replace(found, changed=_newest(consumer, source, ends))
     return found
@@ -63,7 +63,7 @@ def after(
         at = {p: max(place, ends[p][0]) for p, place in at.items()}
         taken = share({str(p): high - at[p] for p, (_, high) in ends.items()}, most)
         ranges = {p: (at[p], at[p] + taken[str(p)]) for p in ends}
-        found = _found(name, source, consumer, ranges, rows_per_piece)
+        found = _found(name, source, _identity(source, secrets), ranges, rows_per_piece)
     more = any(ranges[p][1] < high for p, (_, high) in ends.items())
     return Batch(found, {**offsets, **{str(p): str(stop) for p, (_, stop) in ranges.items()}}, gaps, more)
 
@@ -106,11 +106,8 @@ def _open(name: str, source: KafkaSource, secrets: Secrets) -> Iterator[Any]:
 
 
 def settings(source: KafkaSource, secrets: Secrets) -> dict[str, Any]:
-    """For librdkafka. The group is needed by its interface, and never joined."""
-    to = source.connection
-    given: dict[str, Any] = {
-        "bootstrap.servers": to.bootstrap,
-        "security.protocol": to.security,
+    """For a consumer of librdkafka. The group is needed by its interface, and never joined."""
+    return reaching(source, secrets) | {
         "group.id": "mlray",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -118,8 +115,17 @@ def settings(source: KafkaSource, secrets: Secrets) -> dict[str, Any]:
         "enable.partition.eof": True,
         "isolation.level": "read_committed",
         "fetch.wait.max.ms": 50,
-        "socket.timeout.ms": int(ANSWER_S * 1000),
         "allow.auto.create.topics": False,
+    }
+
+
+def reaching(source: KafkaSource, secrets: Secrets) -> dict[str, Any]:
+    """How the brokers are reached."""
+    to = source.connection
+    given: dict[str, Any] = {
+        "bootstrap.servers": to.bootstrap,
+        "security.protocol": to.security,
+        "socket.timeout.ms": int(ANSWER_S * 1000),
     }
     if to.username and to.password:
         given |= {
@@ -167,16 +173,27 @@ def _gaps(at: Mapping[int, int], ends: Mapping[int, tuple[int, int]], on_gap: st
     return gaps
 
 
-def _found(name: str, source: KafkaSource, consumer: Any, ranges: Mapping[int, tuple[int, int]], rows_per_piece: int) -> Found:
+def _identity(source: KafkaSource, secrets: Secrets) -> str:
+    """Names the topic itself: one that is deleted and made anew has the same name and the same offsets, and other records."""
+    from confluent_kafka import TopicCollection
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient(reaching(source, secrets), logger=_quiet())  # its answer ends with it
+    told = admin.describe_topics(TopicCollection([source.topic]), request_timeout=ANSWER_S)[source.topic].result(ANSWER_S)
+    return str(told.topic_id)
+
+
+def _found(name: str, source: KafkaSource, topic: str, ranges: Mapping[int, tuple[int, int]], rows_per_piece: int) -> Found:
     where = _where(name, source)
     columns = records.columns(source, ABOUT)
     shape(source, columns, where)
-    identity = named(consumer.list_topics(timeout=ANSWER_S).cluster_id, source.topic)
+    identity = named(source.topic, topic)
     order = sorted(ranges)
     cut = pieces([Range(unit, *ranges[p]) for unit, p in enumerate(order)], rows_per_piece, identity)
     rows = sum(stop - start for start, stop in ranges.values())
     digest = named(identity, sorted(ranges.items()))
-    return Found(name, where, tuple(f"partition {p}" for p in order), digest, tuple(columns.items()), cut, rows)
+    units = tuple(f"partition {p}" for p in order)
+    return Found(name, where, units, digest, tuple(columns.items()), cut, rows, None, ((IDENTITY, topic),))
 
 
 def _messages(consumer: Any, source: KafkaSource, partition: int, pieces: list[Piece], where: str) -> Iterator[tuple[Piece, list[Any]]]:

@@ -21,7 +21,7 @@ from mlray.errors import MlrayError, SpecError, WorkError
 from mlray.sources import records
 from mlray.sources.piece import Found, Piece
 from mlray.sources.places import Secrets, none
-from mlray.sources.ranges import Batch, share
+from mlray.sources.ranges import IDENTITY, Batch, share
 from mlray.sources.records import Records
 from mlray.sources.shape import shape
 from mlray.sources.streams import KinesisSource
@@ -47,7 +47,8 @@ def find(name: str, source: KinesisSource, base: Path, rows_per_piece: int, secr
     with telling(_where(name, source)):
         client = _client(source, secrets)
         counted = {shard: _counted(client, source, shard, OLDEST, None) for shard in _shards(client, source)}
-    return _found(name, source, {shard: (OLDEST, found.numbers) for shard, found in counted.items()}, rows_per_piece, counted)
+        made = _identity(client, source)
+    return _found(name, source, made, {shard: (OLDEST, found.numbers) for shard, found in counted.items()}, rows_per_piece, counted)
 
 
 def after(
@@ -66,18 +67,20 @@ def after(
     """
     with telling(_where(name, source)):
         client = _client(source, secrets)
-        shards = _shards(client, source)
+        shards, made = _shards(client, source), _identity(client, source)
         at = {shard: int(offsets.get(shard, OLDEST)) for shard in shards}
         if start == "latest" and not offsets:
             ends = {shard: _counted(client, source, shard, OLDEST, None).numbers for shard in shards}
-            return Batch(_found(name, source, {}, rows_per_piece, {}), {s: str(n[-1] if n else OLDEST) for s, n in ends.items()}, {}, False)
+            return Batch(
+                _found(name, source, made, {}, rows_per_piece, {}), {s: str(n[-1] if n else OLDEST) for s, n in ends.items()}, {}, False
+            )
         counted = {shard: _counted(client, source, shard, at[shard], most) for shard in shards}
     taken = share({shard: len(found.numbers) for shard, found in counted.items()}, most)
     ranges = {shard: (at[shard], counted[shard].numbers[: taken[shard]]) for shard in shards}
     more = any(found.more or taken[shard] < len(found.numbers) for shard, found in counted.items())
     ends = {shard: numbers for shard, (_, numbers) in ranges.items() if numbers}
     stands = {**offsets, **{s: str(at[s]) for s in shards}, **{s: str(numbers[-1]) for s, numbers in ends.items()}}
-    return Batch(_found(name, source, ranges, rows_per_piece, counted), stands, {}, more)
+    return Batch(_found(name, source, made, ranges, rows_per_piece, counted), stands, {}, more)
 
 
 def read(found: Found, source: KinesisSource, pieces: Sequence[Piece], secrets: Secrets = none) -> Iterator[tuple[Piece, pa.Table]]:
@@ -175,12 +178,23 @@ def _after(start: int) -> dict[str, str]:
     return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": str(start)}
 
 
+def _identity(client: Any, source: KinesisSource) -> str:
+    """Names the stream itself: one that is deleted and made anew has the same name and other records."""
+    told = client.describe_stream_summary(StreamName=source.stream)["StreamDescriptionSummary"]
+    return f"{told['StreamARN']} {told['StreamCreationTimestamp'].astimezone(UTC).isoformat()}"
+
+
 def _found(
-    name: str, source: KinesisSource, ranges: Mapping[str, tuple[int, Sequence[int]]], rows_per_piece: int, counted: Mapping[str, Counted]
+    name: str,
+    source: KinesisSource,
+    made: str,
+    ranges: Mapping[str, tuple[int, Sequence[int]]],
+    rows_per_piece: int,
+    counted: Mapping[str, Counted],
 ) -> Found:
     where, columns = _where(name, source), records.columns(source, ABOUT)
     shape(source, columns, where)
-    identity = named(source.connection.region, source.connection.endpoint, source.stream)
+    identity = named(made)
     pieces: list[Piece] = []
     for unit, (shard, (start, numbers)) in enumerate(sorted(ranges.items())):
         for first in range(0, len(numbers), rows_per_piece):
@@ -190,7 +204,7 @@ def _found(
     rows = sum(len(numbers) for _, numbers in ranges.values())
     changed = max((found.newest for found in counted.values() if found.newest), default=None)
     digest = named(identity, *(piece.digest for piece in pieces))
-    return Found(name, where, tuple(sorted(ranges)), digest, tuple(columns.items()), tuple(pieces), rows, changed)
+    return Found(name, where, tuple(sorted(ranges)), digest, tuple(columns.items()), tuple(pieces), rows, changed, ((IDENTITY, made),))
 
 
 def _records(found: list[dict[str, Any]], shard: str, first: int) -> Records:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from mlray.sources.piece import Found, Piece
 from mlray.sources.units import named
 
+IDENTITY = "identity"  # the fact of a found stream that tells it from another one of the same name
+
 
 @dataclass(frozen=True, slots=True)
 class Range:

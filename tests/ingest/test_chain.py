@@ -19,7 +19,7 @@ SCHEMA = (("id", "int64"),)
 FOLLOW = Follow.model_validate(
     {"watermark": {"column": "at", "delay": "5s"}, "windows": [{"name": "w", "size": "1m", "compute": {"n": "count"}}]}
 )
-STANDS = Standing({"0": "12", "shard-1": "4" * 56}, 3, 9, 1_735_689_600_000_001, {"0": -1, "1": 5_000_000}, 7, {"0": 2})
+STANDS = Standing({"0": "12", "shard-1": "4" * 56}, 3, 9, 1_735_689_600_000_001, {"0": -1, "1": 5_000_000}, 7, {"0": 2}, "topic-id")
 
 
 def manifest(about: dict[str, Any]) -> Manifest:
@@ -60,6 +60,13 @@ def test_what_cannot_be_gone_on_with_is_refused(about: dict[str, Any], schema: c
 def test_the_same_batch_behind_another_version_is_another_version():
     own = (("spec", "s"), ("code", "c"))
     assert len({chain.lineage(own, previous) for previous in ("", "a", "b")}) == 3
+
+
+def test_a_stream_that_was_made_anew_is_not_gone_on_with():
+    chain.same_stream(Standing(), "any", "topic t")
+    chain.same_stream(STANDS, "topic-id", "topic t")
+    with pytest.raises(SpecError, match="topic t was made anew"):
+        chain.same_stream(STANDS, "other", "topic t")
 
 
 def test_counts_add_up_and_periods_grow():

@@ -18,7 +18,7 @@ from mlray.sources import kafka
 from mlray.sources.piece import Found
 from mlray.sources.streams import KafkaSource
 from mlray.units import Duration
-from tests.brokers import free_port, make_topic, running_broker, send
+from tests.brokers import delete_topic, free_port, make_topic, running_broker, send
 
 HERE = Path(__file__).parent
 NOON = 1_735_732_800_000  # 2025-01-01 12:00 UTC, in ms
@@ -189,6 +189,13 @@ def test_a_dataset_may_begin_with_what_comes_from_now_on(broker: str, topic: str
 
 
 def test_a_topic_that_was_made_anew_is_not_taken_for_the_old_one(broker: str, topic: str):
+    send(broker, topic, [(0, value(id=1))])
+    before = find(source(broker, topic))
+    delete_topic(broker, topic)
+    make_topic(broker, topic, 3)
+    send(broker, topic, [(0, value(id=2))])
+    after = find(source(broker, topic))
+    assert after.digest != before.digest and after.pieces[0].digest != before.pieces[0].digest
     with pytest.raises(WorkError, match="ends before the offset read last"):
         kafka.after("events", source(broker, topic), {"0": "7"}, 60, 1024)
 
