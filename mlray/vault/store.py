@@ -137,6 +137,7 @@ class Vault:
         notary, witness = Notary(lambda: self.keyring), Witness(Path(address.keyring), address.store)
         self.shelf = Shelf(self._blobs, notary, witness)
         self.subjects = SubjectStates(self._blobs, notary, witness)
+        self._drafts = dict[str, Opened]()
         self._broom = Broom(self._blobs, self.shelf)
 
     @cached_property
@@ -392,8 +393,11 @@ class Vault:
             raise StoreError(f"{what}: part {part.name} is not in the store as it was written ({part.file})", hint=again)
 
     def _opened(self, owner: Draft | Manifest) -> Opened:
-        keys = owner.keys if isinstance(owner, Draft) else self.shelf.keys(owner.kind, owner.name, owner.digest)
-        return Opened(self.keyring, owner.kind, owner.name, owner.digest, keys)
+        if not isinstance(owner, Draft):
+            return Opened(self.keyring, owner.kind, owner.name, owner.digest, self.shelf.keys(owner.kind, owner.name, owner.digest))
+        if owner.id not in self._drafts:  # else each part and each receipt would be a call to the key service
+            self._drafts[owner.id] = Opened(self.keyring, owner.kind, owner.name, owner.digest, owner.keys)
+        return self._drafts[owner.id]
 
     def _write_file(self, draft: Draft, name: str, data: bytes) -> Part:
         file, key = _new_file(draft, name, "sealed"), _new_key()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlray.errors import KeyringError, MlrayError, StoreError, TamperError
+from mlray.vault.keyring import DataKey, WrappedKey
 from mlray.vault.sealing import MAGICS
 from mlray.vault.store import Draft, Vault, VaultAddress, context
 from mlray.vault.version import DatasetVersion, dataset_digest
@@ -460,3 +461,19 @@ def test_a_full_or_closed_store_is_said_in_one_sentence(address: VaultAddress, v
     assert "Traceback" not in str(closed.value)
     with pytest.raises(StoreError, match="not a place mlray can store in"):
         VaultAddress("ftp://example.com/store", address.keyring).open()
+
+
+def test_a_draft_asks_for_its_key_once_however_many_parts_it_has(vault: Vault, monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+    draft = vault.draft_dataset("rows", "e" * 64)
+    unwrap = vault.keyring.unwrap
+
+    def counted(wrapped: WrappedKey, purpose: str) -> DataKey:
+        asked.append(purpose)
+        return unwrap(wrapped, purpose)
+
+    monkeypatch.setattr(vault.keyring, "unwrap", counted)
+    for number in range(3):
+        vault.write_part(draft, f"train-{number}", "train", pa.table({"x": [number]}))
+        vault.receipt(draft, f"{number}" * 64, b"done")
+    assert len(asked) == 1
