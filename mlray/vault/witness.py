@@ -40,6 +40,7 @@ class Witness:
 
     def __init__(self, keyring: Path, store: str) -> None:
         self._folder = keyring.parent / "witness" / digest_bytes(store.encode())[:16]
+        self._known: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
 
     def last(self, group: str, name: str) -> Seen | None:
         """What was last seen under a name, such as ("dataset-flights", "latest")."""
@@ -64,9 +65,14 @@ class Witness:
             write_private(self._file(group), json.dumps(known | {name: [seen.order, seen.what]}, indent=0))
 
     def _read(self, group: str) -> dict[str, Any]:
+        """Parsed once for each time it was replaced: a listing of versions asks for every one of them."""
         file = self._file(group)
         try:
-            return dict(json.loads(file.read_text()))
+            info = file.stat()
+            state = (info.st_ino, info.st_mtime_ns)
+            if group not in self._known or self._known[group][0] != state:
+                self._known[group] = (state, dict(json.loads(file.read_text())))
+            return self._known[group][1]
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError) as broken:
