@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlray.cli.kept import Kept, instant
-from mlray.ingest.report import PIECES
-from mlray.ingest.splits import RESERVED
+from mlray.ingest.splits import aside
 from mlray.vault.version import DatasetVersion, Json, Manifest, ModelVersion, Part
-
-ASIDE = frozenset({*RESERVED, PIECES})  # splits that hold no rows to train on
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def about(found: DatasetVersion | ModelVersion, tags: Sequence[str], kept: Kept)
         "digest": found.digest,
         "created": held.created,
         "tags": list(tags),
-        "rows": {split: held.rows(split) for split in held.splits if split and split not in ASIDE},
+        "rows": {split: held.rows(split) for split in held.splits if split and not aside(split)},
         "rejected": dict(held.rejected),
         "bytes": sum(part.bytes for part in held.parts),
         "parts": len(held.parts),
@@ -82,7 +79,7 @@ def own(part: Part, held: Manifest) -> bool:
 
 def rows(held: Manifest) -> int:
     """Rows to train and measure on."""
-    return sum(held.rows(split) for split in held.splits if split not in ASIDE)
+    return sum(held.rows(split) for split in held.splits if not aside(split))
 
 
 def _columns(held: Manifest, protection: dict[str, Json]) -> list[tuple[str, str | None]]:

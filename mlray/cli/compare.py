@@ -22,8 +22,8 @@ After = Annotated[str, typer.Argument(metavar="AFTER", help="The other one; of t
 @commands.command()
 def diff(before: Before, after: After, models: OfModels = False, as_json: Json = False) -> None:
     """What differs between two versions: schema, rows, parts, rejections, statistics."""
-    from mlray.cli.about import ASIDE
     from mlray.cli.kept import kept
+    from mlray.ingest.splits import aside
     from mlray.vault.diff import diff as compare
 
     opened = vault()
@@ -33,7 +33,7 @@ def diff(before: Before, after: After, models: OfModels = False, as_json: Json =
     found = compare(old.manifest, new.manifest, (was.statistics, now.statistics))
     told = replace(
         found,
-        rows=tuple(count for count in found.rows if count.name not in ASIDE),
+        rows=tuple(count for count in found.rows if not aside(count.name)),
         statistics=tuple(_timed(moved) if now.moment(moved.column) else moved for moved in found.statistics),
     )
     if as_json:

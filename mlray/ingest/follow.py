@@ -31,7 +31,7 @@ from mlray.ingest.on_ray import OnUsage, Plan
 from mlray.ingest.refine import schema
 from mlray.ingest.report import Ingested, part_name
 from mlray.ingest.spec import IngestJob
-from mlray.ingest.splits import REPORT
+from mlray.ingest.splits import OPEN, REPORT
 from mlray.ingest.stream import Follow
 from mlray.ingest.verdict import verdict
 from mlray.ledger.entry import Usage
@@ -42,7 +42,7 @@ from mlray.vault.store import Draft, Vault, VaultAddress
 from mlray.vault.version import DatasetVersion, Part, dataset_digest
 
 STREAMS: dict[str, ModuleType] = {"kafka": kafka, "kinesis": kinesis}
-OWN = ("open-", REPORT)  # splits that each version makes anew, by how they begin
+OWN = (OPEN, REPORT)  # splits that each version makes anew, by how they begin
 FOLLOWING = "following"  # the receipt that tells the drafts of a follower from those of other runs, which are kept
 TICK_S = 0.2  # how soon a follower that waits sees that it is to end
 Sides = tuple[pa.Table, ...]

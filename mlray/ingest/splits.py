@@ -15,6 +15,7 @@ from mlray.spec import Spec
 # `report` holds the account of a version, `pieces` the reports of its blocks, by which the next version shares its parts.
 REJECTED, REPORT, PIECES, ALL = "rejected", "report", "pieces", "all"
 RESERVED = (REJECTED, REPORT, PIECES)  # splits that hold no rows to learn from
+OPEN, CLOSED = "open-", "window-"  # how splits begin that hold windows of a stream: sums of open ones, and those that ended
 SPLIT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 SHARES: Mapping[str, Share] = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -47,8 +48,10 @@ class Shared(Spec):
     @field_validator("shares")
     @classmethod
     def _whole(cls, shares: dict[str, Share]) -> dict[str, Share]:
-        if wrong := [name for name in shares if not SPLIT.fullmatch(name) or name in RESERVED]:
-            raise ValueError(f"{wrong[0]!r} cannot name a split: use a-z, 0-9 and -, and neither of {', '.join(RESERVED)}")
+        if wrong := [name for name in shares if not SPLIT.fullmatch(name) or name in RESERVED or name.startswith((OPEN, CLOSED))]:
+            raise ValueError(
+                f"{wrong[0]!r} cannot name a split: use a-z, 0-9 and -, and neither of {', '.join(RESERVED)}, open-... and window-..."
+            )
         together = sum(fraction(share) for share in shares.values())
         if min(fraction(share) for share in shares.values()) <= 0 or abs(together - 1) > 1e-9:
             raise ValueError(f"shares must be above 0 and together 1, not {together:g}")
@@ -122,6 +125,11 @@ class Leakage(Spec):
         0.98, gt=0.5, le=1, description="Largest AUC (numbers) or share of the label's information (text) one column may reach alone."
     )
     on_leak: OnWhole = Field(OnWhole.REFUSE, description="What happens when there is a leak.")
+
+
+def aside(split: str) -> bool:
+    """Whether a split holds no rows to learn from."""
+    return split in RESERVED or split.startswith(OPEN)
 
 
 def key_of(split: Split) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from mlray.ingest.splits import CLOSED, OPEN
 from mlray.policy.job import NAME
 from mlray.spec import Spec
 from mlray.units import Duration
@@ -71,12 +72,12 @@ class Window(Spec):
 
     @property
     def split(self) -> str:
-        return f"window-{self.name}"
+        return f"{CLOSED}{self.name}"
 
     @property
     def state(self) -> str:
         """The split that carries what is known of intervals not over yet."""
-        return f"open-{self.name}"
+        return f"{OPEN}{self.name}"
 
     @property
     def size_us(self) -> int:

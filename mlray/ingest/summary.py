@@ -8,9 +8,8 @@ from typing import Any
 
 from mlray.ingest import stats
 from mlray.ingest.histogram import Histogram
-from mlray.ingest.report import PIECES
 from mlray.ingest.split import TEST, TRAIN, VALIDATION
-from mlray.ingest.splits import RESERVED
+from mlray.ingest.splits import aside
 from mlray.ingest.stats import Column, Stats
 from mlray.ingest.verdict import Finding
 from mlray.vault.version import DatasetVersion
@@ -23,7 +22,7 @@ def summary(version: DatasetVersion, merged: Stats, findings: Sequence[Finding])
     """Everything the report says. Columns in the order of the schema, splits by name."""
     held, about = version.manifest, version.manifest.about
     rejected = dict(sorted(held.rejected, key=lambda entry: (-entry[1], entry[0])))
-    rows = {split: held.rows(split) for split in ordered(held.splits) if split not in (*RESERVED, PIECES)}
+    rows = {split: held.rows(split) for split in ordered(held.splits) if not aside(split)}
     return {
         "version": str(version),
         "digest": version.digest,
