@@ -18,7 +18,7 @@ def test_an_ingest_that_is_interrupted_leaves_no_version_and_the_next_one_goes_o
     shell.write("jobs/flights/again.yaml", "jobs/flights/ingest.yaml", dataset="again")
     said = interrupted(shell, "rows read", "ingest", "jobs/flights/again.yaml", "--json")
     assert (said.code, said.out) == (130, ""), said
-    assert [data["version"].partition("@")[0] for data in shell.json("data", "list")["datasets"]] == ["flights"]
+    assert "again" not in {data["version"].partition("@")[0] for data in shell.json("data", "list")["datasets"]}
     kept = {path.name for path in (shell.home.root / "store" / "datasets" / "again").rglob("*") if path.is_file()}
     assert "manifest.json" not in kept and any(name.endswith(".parquet") for name in kept)
     still_usable(shell)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 def test_a_search_whose_spot_nodes_die_ends_like_any_other_and_clients_see_nothing(shell: Shell, cluster: dict[str, str]):
-    shell.write("jobs/flights/long.yaml", "jobs/flights/tune.yaml", **long(200))
+    shell.write("jobs/flights/long.yaml", "jobs/flights/tune.yaml", **long(120))
     spot = [node["id"] for node in shell.json("status")["cluster"]["nodes"] if node["type"] == "spot" and node["state"] == "ready"]
     with constant_requests(shell) as answers:
         running = shell.start("tune", "jobs/flights/long.yaml", "--json")
