@@ -25,7 +25,7 @@ for folder, names in {
     "ledger": "rows",
     "sources": "readers places stores contents troubles line_files filed lake"
     " csv jsonl text parquet orc avro binary delta iceberg lance sql postgres anysql kafka kinesis records",
-    "ingest": "code mill shuffle tasks follow batches",
+    "ingest": "code finish mill plan shuffle tasks follow batches",
     "tune": "worker hooks",
     "serve": "autoscaler doors replica",
     "watch": "notify metrics",

@@ -7,56 +7,34 @@ the joined tables one way, and one line of JSON a piece the other way. Only a jo
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import ray
 
-from mlray.errors import KeyringError, SpecError, StoreError, WorkError
-from mlray.ingest import account, aside, evolve, identity, join, pieces, report, shuffle, sketch, stats, tasks
-from mlray.ingest.code import code_digest
+from mlray.errors import KeyringError, SpecError, WorkError
+from mlray.ingest import aside, identity, join, pieces, report, shuffle, tasks
+from mlray.ingest.finish import about as about
+from mlray.ingest.finish import commit as commit
 from mlray.ingest.mill import CPUS as CPUS  # callers admit an ingest by it
 from mlray.ingest.mill import Sealed, Work, persons, secrets_of
 from mlray.ingest.pieces import Cut
-from mlray.ingest.protect import scopes, sealed_columns
-from mlray.ingest.refine import schema
-from mlray.ingest.report import PIECES, BlockReport, Ingested, part_name
+from mlray.ingest.plan import Plan as Plan
+from mlray.ingest.plan import known, looked_at
+from mlray.ingest.plan import plan_of as plan_of
+from mlray.ingest.protect import scopes
+from mlray.ingest.report import PIECES, BlockReport, Ingested
 from mlray.ingest.spec import IngestJob
-from mlray.ingest.splits import REPORT
-from mlray.ingest.verdict import verdict
 from mlray.ledger.entry import Usage
 from mlray.progress import OnProgress, Progress, silent
 from mlray.sources import readers
-from mlray.sources.piece import Found
 from mlray.sources.places import Secrets
 from mlray.vault.store import Draft, Vault, VaultAddress
-from mlray.vault.version import DatasetVersion, Json, Lineage, dataset_digest
+from mlray.vault.version import DatasetVersion
 
 OnUsage = Callable[[str, Usage], None]  # a key that names this use once, and the use
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done, once the sources were found: the job as it is meant for them, and what the version is named by."""
-
-    job: IngestJob
-    founds: Mapping[str, Found]
-    code: str
-    previous: DatasetVersion | None
-    before: datetime | None  # rows before it are late
-    lineage: Lineage
-    declared: IngestJob | None = None  # the job as it was written, where that is known to be another
-
-    @property
-    def digest(self) -> str:
-        return dataset_digest(self.job.dataset, self.lineage)
-
-    @property
-    def mains(self) -> tuple[Found, ...]:
-        return tuple(self.founds[name] for name in self.job.mains)
 
 
 def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgress = silent, on_usage: OnUsage | None = None) -> Ingested:
@@ -72,23 +50,10 @@ def ingest(job: IngestJob, base: Path, vault: VaultAddress, on_progress: OnProgr
         return _ingested(plan_of(job, founds, opened), opened, secrets, on_progress, on_usage)
 
 
-@contextmanager
-def looked_at(job: IngestJob, base: Path, secrets: Secrets) -> Iterator[dict[str, Found]]:
-    """Every source as it lies there now. What is held so that all pieces see one moment is let go of at the end."""
-    founds: dict[str, Found] = {}
-    try:
-        for name, source in job.sources.items():
-            founds[name] = readers.find(name, source, base, job.rows_per_part, secrets)
-        yield founds
-    finally:
-        for found in founds.values():
-            readers.release(found)
-
-
 def _ingested(plan: Plan, opened: Vault, secrets: Secrets, on_progress: OnProgress, on_usage: OnUsage | None) -> Ingested:
-    if known := _known(plan, opened):
-        on_progress(Progress("ingest", f"{known} is there already"))
-        return Ingested.found(known)
+    if there := known(plan, opened):
+        on_progress(Progress("ingest", f"{there} is there already"))
+        return Ingested.found(there)
     for said in filter(None, (found.fact("stale") for found in plan.founds.values())):
         on_progress(Progress("ingest", said))
     draft = opened.draft_dataset(plan.job.dataset, plan.digest)
@@ -98,35 +63,6 @@ def _ingested(plan: Plan, opened: Vault, secrets: Secrets, on_progress: OnProgre
     except (SpecError, WorkError):
         opened.discard(draft)  # the same input would meet the same error
         raise
-
-
-def plan_of(job: IngestJob, founds: Mapping[str, Found], vault: Vault) -> Plan:
-    settled = evolve.settle(job, founds)
-    previous = _previous(job, vault)
-    before = aside.late_before(job.late, _seen(previous))
-    code = code_digest()
-    return Plan(settled, founds, code, previous, before, identity.lineage(job, founds, code, before), job)
-
-
-def _previous(job: IngestJob, vault: Vault) -> DatasetVersion | None:
-    try:
-        return vault.find_dataset(job.dataset)
-    except StoreError:
-        return None
-
-
-def _seen(version: DatasetVersion | None) -> datetime | None:
-    seen = version.manifest.about.get("seen") if version else None
-    return datetime.fromisoformat(str(seen)) if seen else None
-
-
-def _known(plan: Plan, vault: Vault) -> DatasetVersion | None:
-    """The version of this work, if it was made before. With a rule for late rows, that is the first of the same sources."""
-    if not plan.job.late:
-        return vault.known_dataset(plan.job.dataset, plan.digest)
-    versions = [found.manifest for found in vault.datasets() if found.name == plan.job.dataset]
-    same = identity.same_work(versions, plan.lineage)
-    return vault.known_dataset(plan.job.dataset, same.digest) if same else None
 
 
 def _made(plan: Plan, draft: Draft, vault: Vault, secrets: Secrets, on_progress: OnProgress, on_usage: OnUsage | None) -> Ingested:
@@ -240,59 +176,3 @@ def _told(
 
 def _usage(draft: Draft, found: BlockReport) -> tuple[str, Usage]:
     return f"ingest/{draft.digest}/{found.attempt}", found.usage
-
-
-def commit(plan: Plan, draft: Draft, vault: Vault, reports: list[BlockReport], on_progress: OnProgress = silent) -> DatasetVersion:
-    totals = report.total(reports)
-    if not totals.parts:
-        raise WorkError(f"source {', '.join(plan.job.mains)} holds no rows", hint="a version without rows is of no use, so none was made")
-    table = pa.table({"line": report.kept_lines(sorted(reports, key=lambda found: found.block))})
-    told = judge(plan, vault, reports, on_progress)
-    parts = (
-        *totals.parts,
-        vault.write_part(draft, part_name(PIECES, 0), PIECES, table),
-        vault.write_part(draft, part_name(REPORT, 0), REPORT, told),
-    )
-    return vault.commit_dataset(
-        draft, parts, schema=schema(plan.job), lineage=plan.lineage, rejected=totals.rejected, about=totals.about | about(plan, reports)
-    )
-
-
-def judge(plan: Plan, vault: Vault, reports: Sequence[BlockReport], on_progress: OnProgress) -> pa.Table:
-    """The account of the version. Raises WorkError when a rule refuses it."""
-    merged, total = stats.merge(found.stats for found in reports), sketch.total(found.sketch for found in reports)
-    found = verdict(plan.job, merged, total, _account(vault, plan.previous), datetime.now(UTC))
-    for said in found.warned:
-        on_progress(Progress("ingest", f"warning: {said}"))
-    if found.refused:
-        raise WorkError("; ".join(found.refused), hint="no version was made; correct the data, or the rule, or let it warn")
-    return account.table(merged, found)
-
-
-def _account(vault: Vault, previous: DatasetVersion | None) -> stats.Stats | None:
-    """The statistics of the version before. One whose keys were destroyed can be compared with nothing."""
-    if not previous or REPORT not in previous.manifest.splits:
-        return None
-    try:
-        return account.stats_of(vault.read(previous, REPORT))
-    except KeyringError:
-        return None
-
-
-def about(plan: Plan, reports: Sequence[BlockReport]) -> dict[str, Json]:
-    job, previous = plan.job, plan.previous.manifest if plan.previous else None
-    columns = {field.name: str(field.type) for field in schema(job)}
-    stale: list[Json] = [said for found in plan.founds.values() if (said := found.fact("stale"))]
-    seen = report.newest(reports, str(previous.about.get("seen") or "") if previous else "")
-    return {
-        "job": job.name,
-        "owner": job.owner,
-        "label": job.label.name if job.label else None,
-        "keep": str(job.keep) if job.keep else None,
-        "subject": {"column": job.subject, "sealed": [*sealed_columns(job)]} if job.subject else None,
-        "classes": {column: kind.value for column, kind in job.classes.items()},
-        "protection": {column: how.model_dump(mode="json", exclude_none=True) for column, how in job.protection.items()},
-        "evolution": evolve.evolution(plan.declared or job, plan.founds, columns, previous),
-        **({"stale": stale} if stale else {}),
-        **({"seen": seen} if seen else {}),
-    }
