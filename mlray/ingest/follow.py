@@ -90,9 +90,9 @@ def follow(
         began = clock.now()
         found = _upcoming(follower, stands)
         chain.same_stream(before, found.found.fact(ranges.IDENTITY), found.found.where)
-        stands = replace(stands, offsets=found.offsets)
+        stands = replace(stands, offsets=found.offsets, gaps=_gaps(stands, found))
         if found.found.pieces:
-            latest, used = _batch(follower, found, replace(before, gaps=_gaps(before, found)), latest)
+            latest, used = _batch(follower, found, replace(before, gaps=stands.gaps), latest)
             made += 1
             before = stands = chain.standing(latest.manifest, follower.source, follower.follow, _schema(follower.job))
             on_progress(Progress("ingest", f"{found.found.rows:,} records: committed {latest}"))
