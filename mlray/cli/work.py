@@ -20,6 +20,8 @@ INTERRUPTED = 130
 @commands.command()
 def ingest(job: JobFile, cluster: InCluster = None, as_json: Json = False, follow: Follow = False) -> None:
     """Read, check, protect and seal raw rows as a dataset version."""
+    if follow:
+        _followed(job)
     _do("ingest", job, cluster, as_json, **({"forever": True} if follow else {}))
 
 
@@ -75,3 +77,13 @@ def _read(job: Path) -> None:
     from mlray.jobs.read import written
 
     written(job)
+
+
+def _followed(job: Path) -> None:
+    """What cannot be followed is told before a cluster is looked for."""
+    from mlray.errors import SpecError
+    from mlray.jobs.read import written
+
+    for step in written(job):
+        if not getattr(step.job, "follow", None):
+            raise SpecError(f"{step.job.name} reads its sources once", hint="declare a stream as main, and a follow block")
