@@ -198,22 +198,21 @@ def test_the_governors_word_moves_the_replicas(lab: Lab, flights: Deployed):
 def test_load_adds_replicas_up_to_the_ceiling_and_its_end_takes_them_away(lab: Lab):
     pace = {"target_ongoing": 0.5, "window": "2s", "up_after": "1s", "down_after": "2s"}
     busy = lab.deploy("busy", 1, scaling=pace, replica={"cpus": 0.25})
-    token, over = lab.token()[0], threading.Event()
-    batch = [ROW] * 2000
+    token, over, answers = lab.token()[0], threading.Event(), set[int]()
+    batch = json.dumps(body([ROW] * 2000)).encode()  # once: what the callers compute, the new replicas would wait for
 
     def call() -> None:
-        with Client(busy.endpoint, token) as client:
-            while not over.is_set():
-                client.predict(batch)
+        while not over.is_set():
+            answers.add(raw_status(busy.endpoint, "POST", "/v2/models/busy/infer", token, batch))
 
-    threads = [threading.Thread(target=call) for _ in range(4)]
+    threads = [threading.Thread(target=call) for _ in range(3)]
     for thread in threads:
         thread.start()
     grown = eventually(lambda: now("busy").ready == 3, 60)
     over.set()
     for thread in threads:
         thread.join()
-    assert grown and eventually(lambda: now("busy").target == 1, 40)
+    assert grown and answers == {200} and eventually(lambda: now("busy").target == 1, 40)
     on_ray.undeploy("busy")
 
 
