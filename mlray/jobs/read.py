@@ -16,6 +16,7 @@ from mlray.ingest.spec import IngestJob
 from mlray.jobs.spec import JOB, PipelineJob
 from mlray.policy.spec import Policy
 from mlray.serve.spec import ServeJob
+from mlray.sources.files import FileSource
 from mlray.tune.spec import TuneJob
 
 OneJob = IngestJob | TuneJob | ServeJob
@@ -98,7 +99,7 @@ def _refuse_local(one: Written) -> None:
 
 def _places(job: OneJob) -> list[str]:
     if isinstance(job, IngestJob):
-        return [source.uri for source in job.sources.values()]
+        return [source.uri for source in job.sources.values() if isinstance(source, FileSource)]
     if isinstance(job, ServeJob) and job.door.tls:
         return [job.door.tls.certificate, job.door.tls.key]
     return []
