@@ -124,8 +124,10 @@ def for_reading(value: File, scopes: Collection[Scope]) -> File:
 
 
 def write_new(path: Path, value: File) -> None:
-    """Raises KeyringError when there is a file already, or no such folder. The folder may be anybody's; the file is 0600."""
+    """Raises KeyringError when there is a file already. A folder that is there stays as it is: it may be shared; the file is 0600."""
     try:
+        if not path.parent.exists():
+            private_folder(path.parent)
         _write(path, json.dumps(value, indent=1), os.link)
     except FileExistsError:
         raise KeyringError(f"{path}: there is a keyring already", hint="name a file that is not there yet") from None

@@ -44,12 +44,12 @@ def test_one_person_goes_from_every_version_and_the_others_stay(home: Home):
 
 def test_the_certificate_names_the_state_and_not_the_person(home: Home):
     patients(home)
-    done = erasing.erase(home, "patients", "ada")
+    done = erasing.erase(home, "patients", "kim")
     (facts,) = deeds(home, "erase")
-    assert facts["subject"] == done.subject == vault_of(home).subject_keys("patients").pseudonym("ada")
+    assert facts["subject"] == done.subject == vault_of(home).subject_keys("patients").pseudonym("kim")
     assert facts["before"] != facts["after"] and len(str(facts["before"])) == len(str(facts["after"])) == 64
     entry = AuditStore(home.database).entries()[-1]
-    assert done.certificate == str(entry.head) and "ada" not in entry.body and entry.deed.who
+    assert done.certificate == str(entry.head) and "kim" not in entry.body and entry.deed.who
 
 
 def test_erasing_twice_changes_nothing_and_is_certified_once(home: Home):

@@ -231,7 +231,7 @@ def test_an_exported_keyring_reads_its_scopes_and_signs_nothing(home: Home, tmp_
     keeping.export(home, tmp_path / "reader.json", ["data"])
     assert tmp_path.stat().st_mode & 0o777 == 0o755 and (tmp_path / "reader.json").stat().st_mode & 0o777 == 0o600
     with pytest.raises(KeyringError, match="cannot be written"):
-        keeping.export(home, tmp_path / "nowhere" / "reader.json", ["data"])
+        keeping.export(home, tmp_path / "reader.json" / "reader.json", ["data"])
     reader = type(vault_of(home).address)(home.store, str(tmp_path / "reader.json")).open()
     version = reader.find_dataset("patients", "aa")
     assert reader.read(version, "train").column_names == ["age"]
