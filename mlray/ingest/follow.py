@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -83,9 +83,22 @@ def follow(
     """
     follower = _follower(job, base, vault.open(), start)
     _tidy(follower)
-    latest = _latest(follower)
-    before = chain.standing(latest.manifest if latest else None, follower.source, follower.follow, _schema(follower.job))
-    made, stands = 0, before
+    latest, made = _latest(follower), False
+    for version, records, used in _versions(follower, latest, clock, forever, stopped):
+        latest, made = version, True
+        on_progress(Progress("ingest", f"{records:,} records: committed {version}"))
+        for key, usage in used if on_usage else ():
+            on_usage(key, usage)  # type: ignore[misc]
+    if not latest:
+        raise WorkError(f"source {follower.source} holds no records yet", hint="run it again when there are some; --follow waits for them")
+    return Ingested.found(latest, reused=not made)
+
+
+def _versions(
+    follower: Follower, latest: DatasetVersion | None, clock: Clock, forever: bool, stopped: Stopped
+) -> Iterator[tuple[DatasetVersion, int, list[tuple[str, Usage]]]]:
+    """(version, its records, what they used) of each batch. `before` is what the latest version says, `stands` how far was looked."""
+    before = stands = _standing(follower, latest)
     while not stopped():
         began = clock.now()
         found = _upcoming(follower, stands)
@@ -93,18 +106,17 @@ def follow(
         stands = replace(stands, offsets=found.offsets, gaps=_gaps(stands, found))
         if found.found.pieces:
             latest, used = _batch(follower, found, replace(before, gaps=stands.gaps), latest)
-            made += 1
-            before = stands = chain.standing(latest.manifest, follower.source, follower.follow, _schema(follower.job))
-            on_progress(Progress("ingest", f"{found.found.rows:,} records: committed {latest}"))
-            for usage in used if on_usage else ():
-                on_usage(*usage)  # type: ignore[misc]
-        if not forever and not found.more:
-            break
-        while not found.more and not stopped() and (clock.now() - began).total_seconds() < follower.follow.every.seconds:
-            clock.sleep(min(TICK_S, follower.follow.every.seconds))
-    if not latest:
-        raise WorkError(f"source {follower.source} holds no records yet", hint="run it again when there are some; --follow waits for them")
-    return Ingested.found(latest, reused=not made)
+            before = stands = _standing(follower, latest)
+            yield latest, found.found.rows, used
+        if not found.more:
+            if not forever:
+                return
+            _wait(clock, began + timedelta(seconds=follower.follow.every.seconds), stopped)
+
+
+def _wait(clock: Clock, until: datetime, stopped: Stopped) -> None:
+    while not stopped() and (left := (until - clock.now()).total_seconds()) > 0:
+        clock.sleep(min(TICK_S, left))
 
 
 def in_process(sides: Sides) -> Runner:
@@ -189,6 +201,10 @@ def _latest(follower: Follower) -> DatasetVersion | None:
         return follower.vault.find_dataset(follower.job.dataset)
     except StoreError:
         return None
+
+
+def _standing(follower: Follower, latest: DatasetVersion | None) -> Standing:
+    return chain.standing(latest.manifest if latest else None, follower.source, follower.follow, _schema(follower.job))
 
 
 def _upcoming(follower: Follower, stands: Standing) -> ranges.Batch:
