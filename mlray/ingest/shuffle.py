@@ -151,7 +151,7 @@ def _add(batch: pa.Table, work: Work, number: int) -> pa.Table:
 def _finish(group: pa.Table, work: Work) -> pa.Table:
     """All rows of one piece, in the order in which they were read."""
     try:
-        opened = open_work(replace(work, sides=ray.put((None,) * len(work.job.joins))))
+        opened = replace(open_work(work), sides=(None,) * len(work.job.joins))  # the rows have been joined
         block, used = group[BLOCK][0].as_py(), group[SECONDS][0].as_py()
         cut = next(cut for deal in work.deals for cut in deal if cut.block == block)
         begun = time.monotonic()
