@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +64,14 @@ class Home:
 
 
 def private_folder(path: Path) -> Path:
-    """Makes the folder, its missing parents included, readable by its owner alone. Refuses one that is not ours."""
+    """Makes the folder, its missing parents included, readable by its owner alone. Refuses one that is not ours, or is for all."""
     for folder in [*reversed([p for p in path.parents if not p.exists()]), path]:
         folder.mkdir(mode=0o700, exist_ok=True)
-    if path.stat().st_uid != os.getuid():
+    held = path.stat()
+    if held.st_uid != os.getuid():
         raise StoreError(f"{path} belongs to another user", hint="set MLRAY_HOME to a folder of your own")
+    if held.st_mode & stat.S_ISVTX:  # the mark of /tmp and its like, which closing would take from everybody
+        raise StoreError(f"{path} is for everybody to write in", hint="use a folder of your own in it")
     path.chmod(0o700)
     return path
 

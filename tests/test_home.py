@@ -32,6 +32,13 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest
         private_folder(tmp_path)
 
 
+def test_a_folder_for_everybody_is_not_closed(tmp_path: Path):
+    tmp_path.chmod(0o1777)
+    with pytest.raises(StoreError, match="is for everybody to write in"):
+        write_private(tmp_path / "keyring.json", "secret")
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777 and not list(tmp_path.iterdir())
+
+
 def test_the_environment_says_where_and_a_child_finds_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("MLRAY_HOME", str(tmp_path))
     monkeypatch.setenv("MLRAY_DATABASE", "postgresql+psycopg://db/mlray")
