@@ -39,8 +39,10 @@ class Fault:
     driver: int
     pieces: int
 
-    def strike(self, sealing: Sealing) -> None:
-        receipts = sealing.vault.receipts(sealing.draft)
+    def strike(self, sealing: Sealing, wait_s: float = 0.0) -> None:
+        deadline = time.monotonic() + wait_s
+        while not (receipts := sealing.vault.receipts(sealing.draft)) and time.monotonic() < deadline:
+            time.sleep(0.02)
         if len(receipts) < (self.pieces if self.stage == "last" else 1):
             return
         try:
@@ -66,7 +68,8 @@ class Striking:
         return self.sealed.draft
 
     def open(self, job: IngestJob) -> Writer:
-        sealing = Sealing(self.sealed.draft.address.open(), self.sealed.draft, job)
+        sealing = self.sealed.open(job)
+        assert isinstance(sealing, Sealing)
         if self.fault.stage == "reading":
             _strike_between_pieces(self.fault, sealing)
         return Weak(sealing, self.fault)
@@ -79,8 +82,8 @@ class Weak:
     sealing: Sealing
     fault: Fault
 
-    def write(self, name: str, split: str, rows: pa.Table, work: str) -> Part:
-        part = self.sealing.write(name, split, rows, work)
+    def write(self, name: str, split: str, rows: pa.Table, subjects: pa.ChunkedArray | None, work: str) -> Part:
+        part = self.sealing.write(name, split, rows, subjects, work)
         if self.fault.stage == "sealing":
             self.fault.strike(self.sealing)
         return part
@@ -106,8 +109,8 @@ def _strike_between_pieces(fault: Fault, sealing: Sealing) -> None:
     read = getattr(readers.read, "whole", readers.read)
 
     def struck(*asked: Any) -> Iterator[Any]:
-        for piece, rows in read(*asked):
-            fault.strike(sealing)
+        for number, (piece, rows) in enumerate(read(*asked)):
+            fault.strike(sealing, wait_s=10.0 if number else 0.0)  # the one before is sealed while this one is read
             yield piece, rows
 
     struck.whole = read  # type: ignore[attr-defined]

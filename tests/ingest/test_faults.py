@@ -224,9 +224,8 @@ def test_a_full_disk_is_told_and_with_room_again_it_goes_on(mini: Path, cluster:
         with pytest.raises(StoreError, match=r"cannot write .*: No space left on device") as full:
             run(mini)
         assert "not full?" in str(full.value.hint) and versions(mini) == ()
-        finished = finished_files(noted(address(mini).open()))
         subprocess.run(["mount", "-o", "remount,size=64m", str(mini / "store")], check=True)
-        goes_on(mini, finished)
+        goes_on(mini, finished_files(noted(address(mini).open())))
 
 
 @contextmanager
