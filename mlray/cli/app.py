@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import mlray
-from mlray.cli import backup, cluster, compare, cost, data, demo, keep, keys, policy, predict, report, schema, secret, token, work
+from mlray.cli import audit, backup, cluster, compare, cost, data, demo, keep, keys, policy, predict, report, schema, secret, token, work
 
 # Plain help: formatting it with rich takes more than twice the time (docs/decisions/0004-plain-terminal-text.md).
 app = typer.Typer(name="mlray", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -38,6 +38,7 @@ for module in (compare, report, keep, backup):
 app.add_typer(policy.commands, name="policy", help="What may be spent and what is promised.")
 app.add_typer(data.commands, name="data", help="Sealed dataset versions.")
 app.add_typer(keys.commands, name="keys", help="Master keys: who may read.")
+app.add_typer(audit.commands, name="audit", help="What was done to keys and data.")
 app.add_typer(secret.commands, name="secret", help="Passwords and tokens of sources, sealed.")
 app.add_typer(token.commands, name="token", help="Who may call an endpoint.")
 app.add_typer(schema.commands, name="schema", help="JSON schemas of the YAML files, for editors.")

@@ -142,7 +142,7 @@ def _floor(values: pa.ChunkedArray, step: int) -> pa.Array:
 
 
 def _floor_np(values: np.ndarray, step: int) -> np.ndarray:
-    return values // step * step  # towards the past, also before 1970
+    return np.floor_divide(values, step) * step  # towards the past, also before 1970
 
 
 def _int(values: pa.ChunkedArray) -> np.ndarray:
