@@ -142,8 +142,9 @@ def _floor(values: pa.ChunkedArray, step: int) -> pa.Array:
 
 
 def _floor_np(values: np.ndarray, step: int) -> np.ndarray:
-    return np.floor_divide(values, step) * step  # towards the past, also before 1970
+    return values // step * step  # towards the past, also before 1970
 
 
 def _int(values: pa.ChunkedArray) -> np.ndarray:
-    return values.to_numpy().astype(np.int64, copy=False)
+    whole: np.ndarray = values.to_numpy().astype(np.int64, copy=False)
+    return whole
