@@ -48,7 +48,7 @@ from mlray.vault.store import Vault, VaultAddress
 from mlray.vault.version import Part, digest_bytes
 
 CPUS = 2
-CHUNK = 1 << 18  # rows made at a time
+CHUNK = 1 << 18  # rows made at a time, and in a row group of the source
 KINDS = {
     "id": "int", "account": "int", "at": "timestamp", "amount": "float", "score": "float",
     "quantity": "int", "channel": "text", "country": "text", "code": "text", "returned": "bool",
@@ -64,6 +64,7 @@ checks:
   - {{rule: between, column: amount, low: 0, high: 1000000, reason: impossible amount}}
 classes: {{id: public, account: internal, channel: public, country: public, code: public}}
 split: {{by: none}}
+rows_per_part: 262144
 """
 
 
