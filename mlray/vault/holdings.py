@@ -9,9 +9,10 @@ from functools import partial
 from typing import Literal
 
 from mlray.errors import KeyringError, MlrayError, TamperError
-from mlray.vault import store, version
+from mlray.vault import version
 from mlray.vault.blobs import Blobs
 from mlray.vault.keyring import KeyId, WrappedKey
+from mlray.vault.opened import context
 from mlray.vault.secrets import Secrets
 from mlray.vault.shelf import KINDS, NO_VERSION
 from mlray.vault.store import Vault
@@ -88,7 +89,7 @@ class Holdings:
         elif holding.what == "secret":
             self._vault.keyring.unwrap(holding.keys[0], f"secret {holding.name}")
         for key in holding.keys if holding.digest else ():
-            self._vault.keyring.unwrap(key, store.context(holding.kind, holding.name, holding.digest, key.scope))
+            self._vault.keyring.unwrap(key, context(holding.kind, holding.name, holding.digest, key.scope))
 
     def rewrap(self, holding: Holding) -> None:
         """Its keys under the current masters of their scopes. One that was destroyed meanwhile stays destroyed."""
@@ -105,7 +106,7 @@ class Holdings:
         if "key.json" not in self._blobs.files(f"{kind}s/{name}/{digest}"):
             return
         keys = self._keys(kind, name, digest)
-        again = {key.scope: ring.rewrap(key, store.context(kind, name, digest, key.scope)) for key in keys}
+        again = {key.scope: ring.rewrap(key, context(kind, name, digest, key.scope)) for key in keys}
         if set(again.values()) != set(keys):
             self._vault.shelf.write_keys(kind, name, digest, again)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,10 +19,12 @@ from mlray.vault import sealing, tables, version
 from mlray.vault.blobs import Blobs
 from mlray.vault.broom import Broom
 from mlray.vault.by_subject import Subjects
-from mlray.vault.columns import Second, Unlock
+from mlray.vault.columns import Second
 from mlray.vault.keyring import KEY_BYTES, SCOPES, DataKey, Keyring, Scope
 from mlray.vault.kms import open_keyring
 from mlray.vault.notary import Notary
+from mlray.vault.opened import Opened, context, place
+from mlray.vault.reader import Reader
 from mlray.vault.shelf import Shelf, path
 from mlray.vault.subject_states import SubjectStates
 from mlray.vault.subjects import SubjectKeys
@@ -66,66 +68,6 @@ class Draft:
     ) -> Manifest:
         ordered = tuple(sorted(parts, key=lambda part: (part.split, part.name)))
         return Manifest(self.kind, self.name, self.digest, now, ordered, schema, rejected, tuple(sorted(lineage)), about)
-
-
-class Opened:
-    """The keys of one version, each unwrapped when it is first asked for."""
-
-    def __init__(self, keyring: Keyring, kind: Kind, name: str, digest: str, keys: VersionKeys) -> None:
-        self._keyring, self._wrapped, self._keys = keyring, keys, dict[Scope, DataKey]()
-        self.kind, self.name, self.digest = kind, name, digest
-
-    def __getitem__(self, scope: Scope) -> DataKey:
-        """Raises KeyringError when the version has no key in this scope, or the keyring may not open it."""
-        if scope not in self._keys:
-            if scope not in self._wrapped:
-                raise KeyringError(f"{version.short(self.name, self.digest)} has no key of scope {scope}: it was destroyed or never made")
-            self._keys[scope] = self._keyring.unwrap(self._wrapped[scope], context(self.kind, self.name, self.digest, scope))
-        return self._keys[scope]
-
-    def holds(self, scope: Scope) -> bool:
-        """Whether it could be opened here; a service that keeps the master may still refuse."""
-        return scope in self._wrapped and self._keyring.holds(self._wrapped[scope])
-
-    def seal(self, file: DataKey, scope: Scope, where: str) -> tuple[Scope, str]:
-        return scope, sealing.seal_key(self[scope], file, where)
-
-    def file(self, part: Part, scope: Scope) -> DataKey:
-        """The key of one file. Raises KeyringError when the file has none in this scope, TamperError when it is not the file's."""
-        what = f"{version.short(self.name, self.digest)}: part {part.name}"
-        for found, sealed in part.keys:
-            if found == scope:
-                return sealing.open_key(self[scope], sealed, what, place(self.kind, self.name, part.file))
-        raise KeyringError(f"{what} has no key of scope {scope}")
-
-
-class Reader:
-    """Reads the parts of one version."""
-
-    def __init__(self, shelf: Shelf, states: SubjectStates, opened: Opened, manifest: Manifest) -> None:
-        self._shelf, self._states, self._opened, self._manifest = shelf, states, opened, manifest
-        self._persons: SubjectKeys | None = None
-
-    def table(self, part: Part, wanted: Wanted = tables.ALL) -> pa.Table:
-        where = place(self._manifest.kind, self._manifest.name, part.file)
-        sealed = self._shelf.stored(self._manifest, part)
-        try:
-            return tables.open_table(self._opened.file(part, "data"), sealed, where, wanted, self._unlock(part))
-        except MlrayError as refused:
-            called = f"{version.short(self._manifest.name, self._manifest.digest)}: part {part.name}"
-            raise type(refused)(refused.message.replace(where, called), hint=refused.hint) from refused
-
-    def _unlock(self, part: Part) -> Unlock:
-        there = {scope for scope, _ in part.keys if self._opened.holds(scope)}
-        found = cache(partial(self._opened.file, part))
-        return Unlock(lambda scope: found(scope) if scope in there else None, self._subjects)
-
-    def _subjects(self) -> SubjectKeys:
-        if self._persons is None:
-            self._persons = self._states.find(self._manifest.name)
-        if self._persons is None:
-            raise KeyringError(f"{self._manifest.name}: the keys of its subjects are gone", hint="restore them from your backup")
-        return self._persons
 
 
 class Vault:
@@ -417,16 +359,6 @@ class Vault:
 
     def _receipt_files(self, draft: Draft) -> tuple[str, ...]:
         return self._blobs.files(path(draft.kind, draft.name, f"{draft.digest}/done"))
-
-
-def context(kind: Kind, name: str, digest: str, scope: Scope) -> str:
-    """What a version's key is for: it is bound into its wrapping, so it opens for no other version and no other scope."""
-    return f"{kind} {name}@{digest}#{scope}"
-
-
-def place(kind: Kind, name: str, file: str) -> str:
-    """Where a file belongs: it is bound into its encryption, so the file opens nowhere else."""
-    return f"{kind} {name}: {file}"
 
 
 def _new_file(draft: Draft, name: str, ending: str) -> str:

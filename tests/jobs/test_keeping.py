@@ -21,9 +21,9 @@ from mlray.jobs import keeping
 from mlray.jobs.certificates import vault_of
 from mlray.vault.holdings import Holdings
 from mlray.vault.keyring import SCOPES, Scope
+from mlray.vault.opened import context
 from mlray.vault.remote import RECENT
 from mlray.vault.secrets import Secrets
-from mlray.vault.store import context
 from tests.jobs.sealed import TABLE, everything, patients
 from tests.vault.services import TOKEN, Transit, closed_address, kms_server, transit_server
 

@@ -14,7 +14,8 @@ from ray.data.expressions import col
 from mlray.errors import StoreError
 from mlray.vault import tables
 from mlray.vault.on_ray import SealedSink, SealedSource, dataset, read_parts
-from mlray.vault.store import Vault, VaultAddress, context
+from mlray.vault.opened import context
+from mlray.vault.store import Vault, VaultAddress
 from mlray.vault.version import DatasetVersion, dataset_digest
 
 pytestmark = pytest.mark.ray

@@ -16,8 +16,9 @@ import pytest
 
 from mlray.errors import KeyringError, MlrayError, StoreError, TamperError
 from mlray.vault.keyring import DataKey, WrappedKey
+from mlray.vault.opened import context
 from mlray.vault.sealing import MAGICS
-from mlray.vault.store import Draft, Vault, VaultAddress, context
+from mlray.vault.store import Draft, Vault, VaultAddress
 from mlray.vault.version import DatasetVersion, dataset_digest
 
 TAILNUMS = [f"N{number}UA" for number in range(14220, 14230)]
