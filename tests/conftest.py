@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from mlray.home import Home
 
@@ -29,9 +30,23 @@ os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnul
 
 SHUTDOWN_S = 30.0
 
+# A full run has two workers. Clusters run in one, one after the other; everything else runs beside them and gives way.
+ALONE = ("ray", "services")
+if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
+    os.nice(5)
+settings.register_profile("beside", deadline=None)  # tests assert no times
+settings.load_profile("beside")
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules without Ray first, then those that share a cluster, so that it is started once, then those with their own."""
+    """Modules without Ray first, then those that share a cluster, so that it is started once, then those with their own.
+
+    Tests that start Ray stay in one worker, and so do those that share a database.
+    """
+    for item in items:
+        if group := next((name for name in ALONE if item.get_closest_marker(name)), ""):
+            item.add_marker(pytest.mark.xdist_group(group))
     ranks: dict[Path, int] = {}
     for item in items:
         rank = (1 if "shared_cluster" in getattr(item, "fixturenames", ()) else 2) if item.get_closest_marker("ray") else 0
