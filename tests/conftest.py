@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -31,22 +32,35 @@ os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnul
 SHUTDOWN_S = 30.0
 
 # A full run has two workers. Clusters run in one, one after the other; everything else runs beside them and gives way.
-ALONE = ("ray", "services")
+# By file, and not by xdist's own groups: those do nothing under pytest 9.2, which no longer reads the name they write.
+ALONE = {"ray": "mark.ray", "services": "postgres"}
 if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
     os.nice(5)
 settings.register_profile("beside", deadline=None)  # tests assert no times
 settings.load_profile("beside")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules without Ray first, then those that share a cluster, so that it is started once, then those with their own.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files with tests that start Ray go to one worker, and so do those that share a database; any other file goes where there is room."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    Tests that start Ray stay in one worker, and so do those that share a database.
-    """
-    for item in items:
-        if group := next((name for name in ALONE if item.get_closest_marker(name)), ""):
-            item.add_marker(pytest.mark.xdist_group(group))
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid.partition("::")[0])
+
+    return ByFile(config, log)
+
+
+@cache
+def together(file: str) -> str:
+    """The group of a test file, which may be its own."""
+    text = (Path(__file__).parents[1] / file).read_text().lower()
+    return next((name for name, sign in ALONE.items() if sign in text), file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules without Ray first, then those that share a cluster, so that it is started once, then those with their own."""
     ranks: dict[Path, int] = {}
     for item in items:
         rank = (1 if "shared_cluster" in getattr(item, "fixturenames", ()) else 2) if item.get_closest_marker("ray") else 0
