@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mlray.errors import StoreError, TamperError
 from mlray.vault import witness
@@ -49,8 +49,18 @@ class SubjectStates:
         raise StoreError(f"{name}: others change its subjects all the time", hint="try again")
 
     def _stored(self, name: str) -> tuple[int, SubjectKeys | None]:
+        """The newest state. One replaced while it is read looks rolled back: then the folder has changed, and is read again."""
+        while True:
+            files = self._blobs.files(_folder(name))
+            try:
+                return self._newest(name, files)
+            except TamperError:
+                if self._blobs.files(_folder(name)) == files:
+                    raise
+
+    def _newest(self, name: str, files: Sequence[str]) -> tuple[int, SubjectKeys | None]:
         last = self._witness.last(f"dataset-{name}", "subjects")
-        for file in reversed(self._blobs.files(_folder(name))):
+        for file in reversed(files):
             data = self._blobs.read(f"{_folder(name)}/{file}")
             if data is not None:
                 return self._opened(name, file, data)
