@@ -48,21 +48,22 @@ class Pointers:
             counter = 1 + max(now.counter if now else 0, int(last.order) if last else 0)
             line = _line(kind, name, tag, Pointer(digest, manifest, counter))
             if self._blobs.claim(f"{folder}/{counter:012d}", self._notary.sign(POINTER, line)):
-                self._witness.see(f"{kind}-{name}", tag, witness.counted(counter, digest), told)
+                self._witness.remember(f"{kind}-{name}", tag, witness.counted(counter, digest))
                 self._trim(folder, counter)
                 return
         raise StoreError(f"{told}: others move it all the time", hint="try again")
 
     def find(self, kind: Kind, name: str, tag: str = LATEST) -> Pointer | None:
         """None when there never was one. Raises TamperError when it was changed or rolled back."""
+        before = self._witness.last(f"{kind}-{name}", tag)
         found = self._stored(kind, name, tag)
         if found is None:
-            if self._witness.last(f"{kind}-{name}", tag):
+            if before:
                 raise TamperError(
                     f"{name}@{tag} is gone: this home has seen one", hint="restore it from your backup, or make the version again"
                 )
             return None
-        self._witness.see(f"{kind}-{name}", tag, witness.counted(found.counter, found.digest), f"{name}@{tag}")
+        self._witness.see(f"{kind}-{name}", tag, witness.counted(found.counter, found.digest), f"{name}@{tag}", before)
         return found
 
     def tags(self, kind: Kind, name: str) -> tuple[str, ...]:

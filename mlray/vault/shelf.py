@@ -49,7 +49,7 @@ class Shelf:
         return self._manifest(kind, name, digest)[0]
 
     def _manifest(self, kind: Kind, name: str, digest: str) -> tuple[Manifest, bytes]:
-        what = version.short(name, digest)
+        what, before = version.short(name, digest), self._witness.last(f"{kind}-{name}", digest)
         data = self._blobs.read(f"{kind}s/{name}/{digest}/manifest.json")
         if data is None:
             raise StoreError(f"{what}: no such {kind} version in this vault")
@@ -60,7 +60,7 @@ class Shelf:
             raise StoreError(f"{what}: a manifest this mlray cannot read", hint="upgrade mlray") from newer
         if (found.kind, found.name, found.digest) != (kind, name, digest):
             raise TamperError(f"{what}: its manifest belongs to the {found.kind} {version.short(found.name, found.digest)}")
-        self._witness.see(f"{kind}-{name}", digest, witness.made(found.created, line), f"{what}: its manifest")
+        self._witness.see(f"{kind}-{name}", digest, witness.made(found.created, line), f"{what}: its manifest", before)
         return found, line
 
     def claim_keys(self, kind: Kind, name: str, digest: str, keys: VersionKeys) -> VersionKeys:

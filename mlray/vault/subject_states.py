@@ -20,7 +20,7 @@ from mlray.vault.notary import SUBJECTS, Notary
 from mlray.vault.sealing import open_bytes, seal_bytes
 from mlray.vault.subjects import SubjectKeys
 from mlray.vault.version import digest_bytes
-from mlray.vault.witness import Witness
+from mlray.vault.witness import Seen, Witness
 
 TRIES = 50
 
@@ -44,38 +44,44 @@ class SubjectStates:
             number, state = self._stored(name)
             after = step(state if state is not None else SubjectKeys.fresh(os.urandom(2 * KEY_BYTES)))
             if self._claim(name, number + 1, after):
-                self._forget(name, number)
-                return after
+                if self._newest_number(name) == number + 1:
+                    self._forget(name, number)
+                    return after
+                # Others went on from where we began, and the number was free again: theirs counts, and our step is not in it.
+                self._blobs.destroy_file(f"{_folder(name)}/{number + 1:012d}")
         raise StoreError(f"{name}: others change its subjects all the time", hint="try again")
 
     def _stored(self, name: str) -> tuple[int, SubjectKeys | None]:
-        """The newest state. One replaced while it is read looks rolled back: then the folder has changed, and is read again."""
+        """The newest state. One that is replaced is destroyed, maybe while it is read: then the folder has changed, and is read again."""
         while True:
+            before = self._witness.last(f"dataset-{name}", "subjects")
             files = self._blobs.files(_folder(name))
             try:
-                return self._newest(name, files)
+                return self._newest(name, files, before)
             except TamperError:
                 if self._blobs.files(_folder(name)) == files:
                     raise
 
-    def _newest(self, name: str, files: Sequence[str]) -> tuple[int, SubjectKeys | None]:
-        last = self._witness.last(f"dataset-{name}", "subjects")
+    def _newest(self, name: str, files: Sequence[str], before: Seen | None) -> tuple[int, SubjectKeys | None]:
         for file in reversed(files):
             data = self._blobs.read(f"{_folder(name)}/{file}")
             if data is not None:
-                return self._opened(name, file, data)
-        if last:
+                return self._opened(name, file, data, before)
+        if before:
             raise TamperError(f"{name}: the keys of its subjects are gone: this home has seen them", hint="restore them from your backup")
         return 0, None
 
-    def _opened(self, name: str, file: str, data: bytes) -> tuple[int, SubjectKeys]:
+    def _opened(self, name: str, file: str, data: bytes, before: Seen | None) -> tuple[int, SubjectKeys]:
         what, place = f"{name}: the keys of its subjects", _place(name, file)
         value = json.loads(self._notary.read(SUBJECTS, data, what))
         if value["of"] != place:
             raise TamperError(f"{what} were made for {value['of']}")
-        self._witness.see(f"dataset-{name}", "subjects", witness.counted(int(file), digest_bytes(data)), what)
+        self._witness.see(f"dataset-{name}", "subjects", witness.counted(int(file), digest_bytes(data)), what, before)
         key = self._notary.keyring().unwrap(WrappedKey.from_json(value["key"]), place)
         return int(file), SubjectKeys.from_bytes(open_bytes(key, bytes.fromhex(value["state"]), place))
+
+    def _newest_number(self, name: str) -> int:
+        return max(map(int, self._blobs.files(_folder(name))), default=0)
 
     def _claim(self, name: str, number: int, state: SubjectKeys) -> bool:
         file = f"{number:012d}"
@@ -85,9 +91,7 @@ class SubjectStates:
         data = self._notary.sign(SUBJECTS, line)
         won = self._blobs.claim(f"{_folder(name)}/{file}", data)
         if won:
-            self._witness.see(
-                f"dataset-{name}", "subjects", witness.counted(number, digest_bytes(data)), f"{name}: the keys of its subjects"
-            )
+            self._witness.remember(f"dataset-{name}", "subjects", witness.counted(number, digest_bytes(data)))
         return won
 
     def _forget(self, name: str, number: int) -> None:

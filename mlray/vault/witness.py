@@ -47,16 +47,23 @@ class Witness:
         found = self._read(group).get(name)
         return Seen(*found) if found else None
 
-    def see(self, group: str, name: str, seen: Seen, told: str) -> None:
-        """Raises TamperError beginning with `told` when something newer was seen before; remembers it when this is newer."""
-        last = self.last(group, name)
-        if last == seen:
-            return
-        if last and not last.older_than(seen):
+    def see(self, group: str, name: str, seen: Seen, told: str, before: Seen | None) -> None:
+        """Raises TamperError beginning with `told` when this is older than `before`; remembers it when it is the newest.
+
+        `before` is what `last` said before the store was asked. What is newer than that may have been written meanwhile, which is
+        nobody's fault: whoever wrote it remembers it, and a sight compared with their memory would look like a rollback.
+        """
+        if before and before != seen and not before.older_than(seen):
             hint = HINT.format(file=self._file(group))
             raise TamperError(f"{told} was rolled back: this home has seen a newer one", hint=hint)
-        with contextlib.suppress(OSError), self._held():
-            self._write(group, name, seen)
+        self.remember(group, name, seen)
+
+    def remember(self, group: str, name: str, seen: Seen) -> None:
+        """What was seen, or written by ourselves, unless something newer is remembered already."""
+        last = self.last(group, name)
+        if last is None or last.older_than(seen):
+            with contextlib.suppress(OSError), self._held():
+                self._write(group, name, seen)
 
     def _write(self, group: str, name: str, seen: Seen) -> None:
         """Read again under the lock: another process may have seen more meanwhile."""

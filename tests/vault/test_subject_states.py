@@ -12,6 +12,7 @@ import pytest
 from mlray.errors import KeyringError, TamperError
 from mlray.vault.by_subject import Subjects
 from mlray.vault.store import Vault, VaultAddress
+from mlray.vault.subjects import SubjectKeys
 from mlray.vault.version import DatasetVersion, dataset_digest
 
 TABLE = pa.table({"who": ["ada", "bob", "ada"], "delay": pa.array([1, 2, 3], pa.int64())})
@@ -52,6 +53,22 @@ def test_of_two_erasures_at_once_both_hold(vault: Vault, tmp_path: Path):
     assert vault.address.open().subject_keys("flights").keys([*names, "q"])[:8] == [None] * 8
     assert vault.subject_keys("flights").key("q") is not None
     assert len(list(folder(tmp_path).iterdir())) == 1, "older states are destroyed"
+
+
+def test_an_erasure_that_others_overtook_twice_is_done_again(vault: Vault, tmp_path: Path):
+    """The number after the one it began from was taken, destroyed, and so free again."""
+    vault.subject_keys("flights")
+    others = ["bob", "cid"]
+
+    def step(state: SubjectKeys) -> SubjectKeys:
+        while others:
+            name = others.pop()
+            vault.address.open().subjects.change("flights", lambda now, gone=name: now.erase(gone))
+        return state.erase("ada")
+
+    vault.subjects.change("flights", step)
+    assert vault.address.open().subject_keys("flights").keys(["ada", "bob", "cid"]) == [None] * 3
+    assert len(list(folder(tmp_path).iterdir())) == 1
 
 
 def test_an_older_state_put_back_is_noticed(vault: Vault, tmp_path: Path):
