@@ -21,7 +21,7 @@ EDGE_NAMES = {"on_ray", "store", "__main__"}
 EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "launch.shim.sitecustomize"}
 for folder, names in {
     "access": "audit_store",
-    "vault": "kms remote reader aws transit subject_states holdings secrets blobs objects shelf pointers witness broom",
+    "vault": "living kms remote reader aws transit subject_states holdings secrets blobs objects shelf pointers witness broom",
     "ledger": "rows",
     "sources": "readers places stores contents troubles line_files filed lake"
     " csv jsonl text parquet orc avro binary delta iceberg lance sql postgres anysql kafka kinesis records",

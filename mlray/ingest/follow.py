@@ -21,7 +21,7 @@ import pyarrow as pa
 import ray
 
 from mlray.clock import Clock
-from mlray.errors import KeyringError, MlrayError, SpecError, StoreError, WorkError
+from mlray.errors import KeyringError, MlrayError, SpecError, WorkError
 from mlray.ingest import account, batches, chain, evolve, identity, on_ray, pieces, report, sketch, stats, tasks
 from mlray.ingest.batches import Batch, Milled, Runner
 from mlray.ingest.chain import Standing
@@ -83,7 +83,7 @@ def follow(
     """
     follower = _follower(job, base, vault.open(), start)
     _tidy(follower)
-    latest, made = _latest(follower), False
+    latest, made = follower.vault.latest_dataset(job.dataset), False
     for version, records, used in _versions(follower, latest, clock, forever, stopped):
         latest, made = version, True
         on_progress(Progress("ingest", f"{records:,} records: committed {version}"))
@@ -194,13 +194,6 @@ def _tidy(follower: Follower) -> None:
             draft = vault.draft_dataset(name, digest)
             if vault.receipts(draft, [FOLLOWING]):
                 vault.discard(draft)
-
-
-def _latest(follower: Follower) -> DatasetVersion | None:
-    try:
-        return follower.vault.find_dataset(follower.job.dataset)
-    except StoreError:
-        return None
 
 
 def _standing(follower: Follower, latest: DatasetVersion | None) -> Standing:

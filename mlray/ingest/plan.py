@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mlray.errors import StoreError
 from mlray.ingest import aside, evolve, identity
 from mlray.ingest.code import code_digest
 from mlray.ingest.spec import IngestJob
@@ -55,17 +54,10 @@ def looked_at(job: IngestJob, base: Path, secrets: Secrets) -> Iterator[dict[str
 
 def plan_of(job: IngestJob, founds: Mapping[str, Found], vault: Vault) -> Plan:
     settled = evolve.settle(job, founds)
-    previous = _previous(job, vault)
+    previous = vault.latest_dataset(job.dataset)
     before = aside.late_before(job.late, _seen(previous))
     code = code_digest()
     return Plan(settled, founds, code, previous, before, identity.lineage(job, founds, code, before), job)
-
-
-def _previous(job: IngestJob, vault: Vault) -> DatasetVersion | None:
-    try:
-        return vault.find_dataset(job.dataset)
-    except StoreError:
-        return None
 
 
 def _seen(version: DatasetVersion | None) -> datetime | None:

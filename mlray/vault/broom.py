@@ -14,12 +14,13 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from mlray.errors import StoreError
+from mlray.vault import living
 from mlray.vault.blobs import Blobs
 from mlray.vault.shelf import Shelf, folder, path
 from mlray.vault.version import Kind, Manifest, short
 
 PATIENCE_S = 30.0
-ABANDONED = timedelta(minutes=10)  # a mark this old was left by a process that died
+ABANDONED = timedelta(minutes=10)  # a mark this old was left by a process that died, on whatever machine
 
 
 class Broom:
@@ -60,10 +61,11 @@ class Broom:
             time.sleep(0.05)
 
     def _fresh(self, manifest: Manifest, top: str) -> tuple[str, ...]:
-        """Marks of processes that may be alive, by the store's own clock."""
+        """Marks of processes that may be alive: of another machine, as long as they are young by the store's own clock."""
         now = self._blobs.changed(f"{folder(manifest)}/manifest.json")
         found = {mark: self._blobs.changed(f"{top}/{mark}") for mark in self._blobs.files(top)}
-        return tuple(mark for mark, at in found.items() if at and (now is None or now - at < ABANDONED))
+        young = (mark for mark, at in found.items() if at and (now is None or now - at < ABANDONED))
+        return tuple(mark for mark in young if not living.known_dead(self._blobs.read(f"{top}/{mark}") or b""))
 
     def _clear(self, kind: Kind, name: str, digest: str, also: frozenset[str]) -> None:
         top = path(kind, name, digest)
@@ -87,7 +89,7 @@ class Broom:
     @contextmanager
     def _marked(self, kind: Kind, name: str) -> Iterator[None]:
         mark = path(kind, name, f"removing/{os.urandom(8).hex()}")
-        self._blobs.write(mark, b"")
+        self._blobs.write(mark, living.myself())
         try:
             yield
         finally:

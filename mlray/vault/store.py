@@ -195,6 +195,13 @@ class Vault:
         digest = self.shelf.resolve("dataset", name, version)
         return DatasetVersion(name, digest, self.shelf.manifest("dataset", name, digest))
 
+    def latest_dataset(self, name: str) -> DatasetVersion | None:
+        """The latest version, or None where none was committed or the last was pruned. A store that cannot be read is no such place."""
+        pointer = self.shelf.pointers.find("dataset", name)
+        if pointer is None or not self.shelf.exists("dataset", name, pointer.digest):
+            return None
+        return self.find_dataset(name)
+
     def tag(self, found: DatasetVersion | ModelVersion, tag: str) -> None:
         """Gives the version a name of its own, taking it from the one that had it."""
         self.shelf.point(found.manifest.kind, found.name, found.digest, _tag(tag))

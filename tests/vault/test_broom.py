@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from mlray.errors import MlrayError, StoreError
-from mlray.vault import broom
+from mlray.vault import broom, living
 from mlray.vault.store import Draft, Vault, VaultAddress
 from mlray.vault.version import DatasetVersion, Part, dataset_digest
 
@@ -128,4 +128,14 @@ def test_a_mark_left_by_a_process_that_died_holds_nobody_up_for_long(address: Va
     with pytest.raises(MlrayError, match="are being removed"):
         commit(vault, "second")
     os.utime(mark, (time.time() - 3600, time.time() - 3600))
+    vault.verify(commit(vault, "second"))
+
+
+def test_a_mark_of_a_process_of_this_machine_that_was_killed_holds_nobody_up(address: VaultAddress):
+    vault = address.open()
+    commit(vault, "first")
+    mark = Path(address.store.removeprefix("file://")) / "datasets/flights/removing/killed"
+    mark.parent.mkdir(exist_ok=True)
+    machine, pid, started = living.myself().decode().split()
+    mark.write_text(f"{machine} {pid} {int(started) - 1}")
     vault.verify(commit(vault, "second"))

@@ -66,6 +66,19 @@ def test_a_committed_dataset_reads_back_in_order(vault: Vault):
     vault.verify(version)
 
 
+def test_no_latest_version_is_told_apart_from_a_store_that_cannot_be_read(vault: Vault, address: VaultAddress):
+    """Who takes the second for the first begins a dataset anew."""
+    assert vault.latest_dataset("flights") is None
+    version = commit(vault)
+    assert vault.latest_dataset("flights") == version
+    (pointer,) = (stored(address) / "datasets" / "flights" / "latest").iterdir()
+    pointer.unlink()
+    pointer.mkdir()
+    (pointer.parent / "000000000009").mkdir()
+    with pytest.raises(MlrayError):
+        vault.latest_dataset("flights")
+
+
 def test_a_version_is_found_by_latest_and_by_how_its_digest_begins(vault: Vault):
     old, new = commit(vault, spec="s1"), commit(vault, spec="s2")
     assert vault.find_dataset("flights") == new
