@@ -61,8 +61,11 @@ class Search:
         return replace(self, trials=(*self.trials, Trial(f"t{len(self.trials) + 1:03d}", found)))
 
     def began(self, id: str, place: Place, now: datetime) -> Search:
-        """A worker took the trial up, anew or after a loss."""
-        return self._with(replace(self.trial(id), state=State.RUNNING, place=place, booked=0.0, slices=0, marked=now))
+        """A worker took the trial up, anew, after a loss, or once more without anybody having told of the loss.
+
+        The slices of an attempt are counted on: a worker that begins twice must not write two charges under one key.
+        """
+        return self._with(replace(self.trial(id), state=State.RUNNING, place=place, booked=0.0, marked=now))
 
     def reported(self, id: str, round: int, auc: float | None, seconds: float, now: datetime, book: Book) -> tuple[Search, TrialDecision]:
         """Books the seconds the worker measured, then judges the trial."""
@@ -77,7 +80,7 @@ class Search:
     def lost(self, id: str, now: datetime, book: Book, final: bool) -> Search:
         """The worker is gone. Its node was paid until now, at most; what it did since its last report is charged as well."""
         search, _ = self._tail(id, now, book)
-        trial = replace(search.trial(id), losses=self.trial(id).losses + 1, place=None, marked=None, state=State.WAITING)
+        trial = replace(search.trial(id), losses=self.trial(id).losses + 1, slices=0, place=None, marked=None, state=State.WAITING)
         reason = f"lost its worker {trial.losses} times"
         return search._with(trial.ended(State.FAILED, reason) if final else trial)
 

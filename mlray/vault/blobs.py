@@ -44,7 +44,7 @@ class Blobs:
         """The bytes, or None when nothing has that name."""
         try:
             at = self._at(path)
-            return Path(at).read_bytes() if self._local else self._objects.read(at)
+            return _read(at) if self._local else self._objects.read(at)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -162,8 +162,17 @@ class Blobs:
         _flush_folder(path.parent)
 
 
+def _read(at: str) -> bytes:
+    """A file that lost its name while it was read may be overwritten already: then what has the name now is read."""
+    while True:
+        with open(at, "rb") as file:
+            data = file.read()
+            if os.fstat(file.fileno()).st_nlink:
+                return data
+
+
 def _overwrite(at: str) -> None:
-    """The name goes first: who reads the file meanwhile finds it whole or gone."""
+    """The name goes first: who opens the file from now on finds it gone, and who has it open sees that in its count of names."""
     with open(at, "r+b") as file:
         os.unlink(at)
         file.write(bytes(os.fstat(file.fileno()).st_size))

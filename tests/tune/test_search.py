@@ -73,6 +73,14 @@ def test_a_lost_worker_is_charged_until_its_loss_is_known():
     assert list(ledger.charges) == ["run-1/t001/0/0", "run-1/t001/0/1", "run-1/t001/1/0"]
 
 
+def test_a_worker_that_begins_twice_in_one_attempt_has_every_charge_counted():
+    held, ledger = begun()
+    held, _ = held.reported("t001", 5, 0.7, 2.0, after(2), ledger.book)
+    held, _ = held.began("t001", SPOT, after(3)).reported("t001", 8, 0.71, 1.0, after(4), ledger.book)
+    assert held.spent == dollars("$0.0015") == ledger.total
+    assert list(ledger.charges) == ["run-1/t001/0/0", "run-1/t001/0/1"]
+
+
 def test_a_trial_that_lost_its_worker_too_often_has_failed_and_keeps_its_best():
     held, ledger = begun()
     held, _ = held.reported("t001", 5, 0.7, 2.0, after(2), ledger.book)

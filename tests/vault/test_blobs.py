@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,24 @@ def test_a_full_disk_is_told_of_and_leaves_no_version(tmp_path: Path):
     assert vault.datasets() == ()
     left = [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()]
     assert sorted(name.split("-")[0] for name in left) == ["key.json", "train"], "no half-written file"
+
+
+def test_a_file_destroyed_while_it_is_read_is_whole_or_gone(blobs: Blobs):
+    whole, seen = b"k" * 300_000, set[bytes | None]()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.add(blobs.read("keys/one"))
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for _ in range(300):
+        blobs.write("keys/one", whole)
+        blobs.destroy_file("keys/one")
+    done.set()
+    reader.join()
+    assert seen <= {None, whole} and whole in seen
 
 
 def test_the_bytes_of_a_destroyed_file_are_overwritten(blobs: Blobs, tmp_path: Path):
