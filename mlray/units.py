@@ -1,4 +1,4 @@
-"""Money, Price, Duration, Percent, Memory, Range: read what people type, print it back.
+"""Money, Price, Duration, Period, Percent, Portion, Memory, Range, Hours: read what people type, print it back.
 
 Each value is one integer or float under a name, immutable, ordered and hashable. `Money.parse("$1.50")`,
 `Duration.parse("5m")` and so on read text; pydantic fields of these types accept the same text.
@@ -160,6 +160,54 @@ class Duration(_Typed):
         return out or "0s"
 
 
+@dataclass(frozen=True, slots=True)
+class Period(_Typed):
+    """How often something renews: a length of time (`1d`), or a word of the calendar (`month`), whose length varies.
+
+    `word` is "" for a length; `seconds` is then exact, and for a word what it usually lasts.
+    """
+
+    seconds: float
+    word: str = ""
+    example: ClassVar[str] = "1d"
+    pattern: ClassVar[str] = r"^(hour|day|week|month|([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+)$"
+    words: ClassVar[dict[str, float]] = {"hour": 3600.0, "day": 86400.0, "week": 604800.0, "month": 30.4375 * 86400}
+
+    @classmethod
+    def parse(cls, text: str) -> Period:
+        word = text.strip()
+        if word in cls.words:
+            return cls(cls.words[word], word)
+        if not re.fullmatch(cls.pattern, word):
+            raise ValueError(f"write hour, day, week or month, or a length of time like {cls.example}")
+        return cls(Duration.parse(word).seconds)
+
+    def __str__(self) -> str:
+        return self.word or str(Duration(self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Hours(_Typed):
+    """A part of the day in minutes after midnight, `22:00-06:00`; the end is not in it, and may lie on the day after."""
+
+    start: int
+    end: int
+    example: ClassVar[str] = "22:00-06:00"
+    pattern: ClassVar[str] = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+
+    @classmethod
+    def parse(cls, text: str) -> Hours:
+        if not re.fullmatch(cls.pattern, text.strip()):
+            raise ValueError(f"write a part of the day like {cls.example}")
+        start, end = (int(part[:2]) * 60 + int(part[3:]) for part in text.strip().split("-"))
+        if start == end:
+            raise ValueError("it begins when it ends: write 00:00-24:00 for a whole day")
+        return cls(start, end)
+
+    def __str__(self) -> str:
+        return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in (self.start, self.end))
+
+
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Percent(_Typed):
@@ -186,6 +234,33 @@ class Percent(_Typed):
 
     def __str__(self) -> str:
         return f"{(Decimal(str(self.fraction)) * 100).normalize():f}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Portion(_Typed):
+    """A part of an amount of money: `20%` of it, or `$5`."""
+
+    part: Percent | Money
+    example: ClassVar[str] = "20%"
+    pattern: ClassVar[str] = rf"({Percent.pattern})|({Money.pattern})"
+
+    @classmethod
+    def parse(cls, text: str) -> Portion:
+        if re.fullmatch(Percent.pattern, text.strip()):
+            return cls(Percent.parse(text))
+        if re.fullmatch(Money.pattern, text.strip()) and not text.strip().startswith("-"):
+            return cls(Money.parse(text))
+        raise ValueError(f"write a percentage like {cls.example}, or an amount like $5")
+
+    def of(self, amount: Money) -> Money:
+        """Never more than the amount itself."""
+        return min(amount, self.part) if isinstance(self.part, Money) else amount * self.part.fraction
+
+    def __str__(self) -> str:
+        return str(self.part)
+
+
+WHOLE = Portion(Percent(1.0))
 
 
 @total_ordering
@@ -239,4 +314,4 @@ class Range(_Typed):
         return f"{self.low}..{self.high}"
 
 
-UNITS = (Money, Price, Duration, Percent, Memory, Range)
+UNITS = (Money, Price, Duration, Period, Percent, Portion, Memory, Range, Hours)

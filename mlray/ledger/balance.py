@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Return
-from mlray.units import ZERO, Duration, Money, Percent
+from mlray.units import ZERO, Duration, Money, Period, Portion
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STAGES = ("ingest", "tune", "serve")
@@ -21,9 +21,9 @@ class Terms(Protocol):
     def amount(self) -> Money: ...
 
     @property
-    def every(self) -> Duration: ...
+    def every(self) -> Period: ...
 
-    def share(self, stage: str) -> Percent: ...
+    def share(self, stage: str) -> Portion: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Balance:
         return found[0] if found else StageBalance(stage, self.amount, ZERO, ZERO)
 
 
-def window(every: Duration, now: datetime) -> Window:
+def window(every: Period | Duration, now: datetime) -> Window:
     """The window `now` falls into. Windows are counted from 1970-01-01 00:00 UTC, so every machine agrees on them."""
     length = timedelta(seconds=every.seconds)
     start = EPOCH + (now - EPOCH) // length * length
@@ -125,7 +125,7 @@ def _charged(reservation: Reservation, charges: list[Charge]) -> Money:
 def _stage(terms: Terms, stage: str, spent: list[Charge], held: tuple[Held, ...]) -> StageBalance:
     return StageBalance(
         stage,
-        terms.amount * terms.share(stage).fraction,
+        terms.share(stage).of(terms.amount),
         _sum(c.amount for c in spent if c.cause.stage == stage),
         _sum(h.amount for h in held if h.cause.stage == stage),
     )

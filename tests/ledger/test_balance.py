@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlray.ledger.balance import Balance, Window, balance, window
 from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Return, Usage
-from mlray.units import ZERO, Duration, Money, Percent
+from mlray.units import ZERO, Duration, Money, Percent, Portion
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 NOON = MIDNIGHT + timedelta(hours=12)
@@ -23,8 +23,8 @@ class Terms:
     every: Duration = DAY
     shares: tuple[tuple[str, float], ...] = (("ingest", 0.1), ("tune", 0.4))
 
-    def share(self, stage: str) -> Percent:
-        return Percent(dict(self.shares).get(stage, 1.0))
+    def share(self, stage: str) -> Portion:
+        return Portion(Percent(dict(self.shares).get(stage, 1.0)))
 
 
 def cause(stage: str = "tune", run: str = "r1") -> Cause:
