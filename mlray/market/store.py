@@ -33,10 +33,8 @@ def read_traces(path: Path | str) -> tuple[Trace, ...]:
       `price` and `node_type` where known. Rows of one zone and type are one tick apart; they may stand in any order.
     """
     path = Path(path)
-    if path.is_dir():
-        found = [trace for file in _files(path) for trace in _read_file(file)]
-    else:
-        found = _read_file(path)
+    files = _files(path) if path.is_dir() else [path]
+    found = [trace for file in files for trace in _read_file(file)]
     if not found:
         raise SpecError(f"{path}: no trace in it", hint="a folder holds .json or .csv files of traces; see docs/traces.md")
     return tuple(sorted(found, key=lambda trace: (trace.zone, trace.node_type)))
