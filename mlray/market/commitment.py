@@ -1,0 +1,61 @@
+"""Committed capacity: nodes that are paid for whether they run or not are used first, for they cost nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from mlray.market.offer import Offer
+from mlray.market.spec import Capacity
+from mlray.units import ZERO, Price
+
+FREE = Price(ZERO)
+
+
+class Committed(Protocol):
+    """What a policy declares: so many nodes of the node types that a pattern fits, the day `until` included."""
+
+    @property
+    def node_type(self) -> str: ...
+    @property
+    def nodes(self) -> int: ...
+    @property
+    def until(self) -> date | None: ...
+
+
+def marginal(offers: Sequence[Offer], commitments: Iterable[Committed], running: Mapping[str, int], today: date) -> tuple[Offer, ...]:
+    """The offers at what the next node of each adds to the bill: nothing while committed nodes are unused, else its price.
+
+    `running` counts nodes by node type. Prices of what runs already do not change; ask again after each node.
+    """
+    free = unused(offers, commitments, running, today)
+    return tuple(replace(offer, price=FREE) if free.get(offer.node_type, 0) > 0 else offer for offer in offers)
+
+
+def unused(offers: Sequence[Offer], commitments: Iterable[Committed], running: Mapping[str, int], today: date) -> dict[str, int]:
+    """How many more nodes of each type are paid for already; types without any are left out.
+
+    Only on-demand nodes use a commitment up: no cloud lets a reservation or a savings plan pay for spot. Commitments with
+    patterns are pools: the narrowest takes the nodes that run first, so that the wide ones stay free for other types.
+    """
+    bought = sorted({offer.node_type for offer in offers if offer.capacity is Capacity.ON_DEMAND})
+    left = {kind: running.get(kind, 0) for kind in bought}
+    free: dict[str, int] = {}
+    for fitting, nodes in _pools(bought, commitments, today):
+        for kind in fitting:
+            taken = min(left[kind], nodes)
+            left[kind] -= taken
+            nodes -= taken
+        if nodes:
+            free |= {kind: free.get(kind, 0) + nodes for kind in fitting}
+    return free
+
+
+def _pools(bought: Sequence[str], commitments: Iterable[Committed], today: date) -> list[tuple[list[str], int]]:
+    """The node types that each commitment in force covers, and its nodes; narrow ones first, those that fit nothing left out."""
+    valid = (c for c in commitments if c.until is None or today <= c.until)
+    pools = [([kind for kind in bought if fnmatchcase(kind, c.node_type)], c.nodes) for c in valid]
+    return sorted((pool for pool in pools if pool[0]), key=lambda pool: len(pool[0]))
