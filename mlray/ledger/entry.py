@@ -14,7 +14,8 @@ Tags = tuple[tuple[str, str], ...]
 class Cause:
     """Whom and what an entry is for.
 
-    `stage` is ingest, tune or serve; `item` is the trial or replica inside the job ("" for the job itself);
+    `stage` is ingest, tune or serve; cluster for nodes that no work pays for (their heads, what is idle), where `job` is
+    the cluster's name; data for storage. `item` is the trial or replica inside the job ("" for the job itself);
     `job` names the job or the deployment; `policy` names the policy whose budget it counts against.
     """
 
@@ -29,23 +30,38 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A share of one node for a while: what a charge is computed from."""
+    """A share of one node for a while, or an amount of something else: what a charge is computed from.
+
+    `node` is the node's id and `cluster` its cluster's name, "" where nobody knows. `state` is what the node did:
+    running (work), starting, draining or idle. For storage, `state` says so, seconds are 0 and `amount_of` is GiB-months.
+    """
 
     node_type: str
     capacity: str
     seconds: float
     share: float = 1.0
+    node: str = ""
+    state: str = "running"
+    cluster: str = ""
+    amount_of: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Dollars spent. `key` names the one event it stands for: appending it twice counts once."""
+    """Dollars spent. `key` names the one event it stands for: appending it twice counts once.
+
+    `list_amount` is what the same would have cost on demand (None: unknown), so that savings are list - amount.
+    `waste` says that the dollars bought nothing: "lost" for work that was interrupted and is done again, "idle" for a
+    node without work, else "". An amount below zero takes dollars out of where they were booked first.
+    """
 
     key: str
     at: datetime
     amount: Money
     cause: Cause
     usage: Usage
+    list_amount: Money | None = None
+    waste: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ class Metered:
     seconds: float
 
 
-def charge(key: str, at: datetime, usage: Usage, price: Price, cause: Cause, before: float = 0.0) -> Charge:
-    """What `usage` costs at the price of a whole node for an hour.
+def charge(
+    key: str, at: datetime, usage: Usage, price: Price, cause: Cause, before: float = 0.0, on_demand: Price | None = None, waste: str = ""
+) -> Charge:
+    """What `usage` costs at the price of a whole node for an hour, and what it would have cost at the price `on_demand`.
 
     Work charged in slices passes as `before` the seconds already charged: the amount is then the difference of two
     totals, each rounded half-even to the micro-dollar, so the slices sum to exactly what the whole would have cost.
@@ -28,4 +30,5 @@ def charge(key: str, at: datetime, usage: Usage, price: Price, cause: Cause, bef
     # To the microsecond: 0.1 + 0.2 seconds must end where 0.3 seconds begin.
     start, end = round(before, 6), round(before + usage.seconds, 6)
     amount = price.over(end, usage.share) - price.over(start, usage.share)
-    return Charge(key, at, amount, cause, usage)
+    listed = on_demand.over(end, usage.share) - on_demand.over(start, usage.share) if on_demand else None
+    return Charge(key, at, amount, cause, usage, listed, waste)
