@@ -31,7 +31,7 @@ for folder, names in {
     "watch": "notify metrics",
     "govern": "loop till cluster",
     "launch": "local machine processes keeper launcher connection dashboard spill",
-    "jobs": "keeping checking erasing backup restore certificates read run demo desk endpoints overview purse",
+    "jobs": "keeping checking erasing backup restore certificates policies read run demo desk endpoints overview purse",
 }.items():
     EDGES |= {f"{folder}.{name}" for name in names.split()}
 # What reaches the world: packages, and functions of packages that are otherwise fine.

@@ -1,17 +1,23 @@
-"""policy check, explain: what a policy file says, before anything spends under it."""
+"""policy: what may be spent and what is promised: checked, compared, brought into force, and told."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlray.cli import show
 from mlray.cli.options import Json
 
+if TYPE_CHECKING:
+    from mlray.jobs.policies import Policies
+    from mlray.policy.change import Standing
+
 commands = typer.Typer(no_args_is_help=True)
 PolicyFile = Annotated[Path, typer.Argument(metavar="POLICY", help="A file of policies/.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a policy.")]
+Why = Annotated[str, typer.Option("--why", help="The reason, which is kept with the change.")]
 
 
 @commands.command()
@@ -49,3 +55,118 @@ def explain(file: PolicyFile, as_json: Json = False) -> None:
         show.result(now, as_json)
     else:
         print(balance_sentence(policy.name, now))
+
+
+@commands.command()
+def diff(
+    file: PolicyFile, other: Annotated[Path | None, typer.Argument(help="Compare with this file instead.")] = None, as_json: Json = False
+) -> None:
+    """What a file would change of the policy in force, or of another file."""
+    from mlray.files import load
+    from mlray.policy.diff import differences
+    from mlray.policy.spec import Policy
+
+    policy = load(file, Policy)
+    before = load(other, Policy) if other else _standing(policy.name).in_force
+    found = differences(before, policy)
+    if as_json or found:
+        show.rows("differences", [{"field": one.field, "before": one.before, "after": one.after} for one in found], as_json)
+    else:
+        print(f"{file} says what is in force" if other is None else f"{file} says what {other} says")
+
+
+@commands.command()
+def apply(file: PolicyFile, why: Why, as_json: Json = False) -> None:
+    """Bring a policy into force: it then governs everything it matches, beside the policies that jobs name."""
+    _told(_policies().apply(file, why), as_json)
+
+
+@commands.command()
+def approve(name: Name, why: Why = "", as_json: Json = False) -> None:
+    """Approve a change that waits; with the last approval it comes into force."""
+    _told(_policies().approve(name, why), as_json)
+
+
+@commands.command()
+def drop(name: Name, why: Why = "", as_json: Json = False) -> None:
+    """Take back, or turn down, a change that waits."""
+    _told(_policies().drop(name, why), as_json)
+
+
+@commands.command()
+def end(name: Name, why: Why, as_json: Json = False) -> None:
+    """Let a policy govern no longer."""
+    _told(_policies().end(name, why), as_json)
+
+
+@commands.command("list")
+def list_(as_json: Json = False) -> None:
+    """The policies in force, and the changes that wait."""
+    show.rows("policies", [_row(now, as_json) for now in _policies().store.standing() if now.in_force or now.proposal], as_json)
+
+
+@commands.command()
+def history(name: Name, as_json: Json = False) -> None:
+    """Every step of a policy: what changed, when, who did it and why."""
+    from mlray.errors import SpecError
+
+    events = _policies().store.history(name)
+    if not events:
+        raise SpecError(f"no policy {name} was ever applied here", hint="see mlray policy list")
+    rows = [
+        {
+            "at": event.at,
+            "step": event.step,
+            "before": _short(event.before, as_json),
+            "after": _short(event.after, as_json),
+            "who": event.who,
+            "why": event.why,
+        }
+        for event in events
+    ]
+    show.rows("history", rows, as_json)
+
+
+def _policies() -> Policies:
+    from mlray.home import Home
+    from mlray.jobs.policies import Policies
+
+    return Policies(Home.locate())
+
+
+def _standing(name: str) -> Standing:
+    from mlray.policy.change import standing
+
+    return standing(name, _policies().store.history(name))
+
+
+def _told(now: Standing, as_json: bool) -> None:
+    if as_json:
+        show.result(_row(now, as_json), as_json)
+    else:
+        print(_sentence(now))
+
+
+def _sentence(now: Standing) -> str:
+    if now.proposal:
+        one = "1 approval" if now.proposal.missing == 1 else f"{now.proposal.missing} approvals"
+        return f"policy {now.name} waits for {one}: mlray policy approve {now.name}"
+    if now.in_force is None:
+        return f"no policy {now.name} is in force"
+    return f"policy {now.name} is in force: {_short(now.digest, False)}"
+
+
+def _row(now: Standing, whole: bool) -> dict[str, Any]:
+    waits = now.proposal
+    return {
+        "policy": now.name,
+        "digest": _short(now.digest, whole),
+        "since": now.since,
+        "waits": _short(waits.event.after or "end", whole) if waits else None,
+        "asked_by": waits.event.who if waits else None,
+        "approvals_missing": waits.missing if waits else 0,
+    }
+
+
+def _short(digest: str, whole: bool) -> str | None:
+    return (digest if whole else digest[:12]) or None
