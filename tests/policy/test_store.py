@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mlray.database import connect
 from mlray.errors import SpecError
-from mlray.policy.change import Standing, Step, ask
+from mlray.policy.change import Event, Standing, Step, ask
 from mlray.policy.spec import Policy
 from mlray.policy.store import PolicyStore
 from tests.ledger.test_store import _start, url  # noqa: F401  one fixture for every store
@@ -61,8 +61,13 @@ def test_the_database_refuses_to_change_what_was_written(url: str, verb: str):  
 
 def test_the_decision_sees_what_stands_when_it_is_written(url: str):  # noqa: F811
     store, seen = PolicyStore(url), list[Standing]()
-    for amount in ("$1", "$2"):
-        store.change("flights", lambda now, amount=amount: (seen.append(now), ask(now, policy(amount=amount), "ada", "why", NOON))[1])
+
+    def decide(now: Standing) -> tuple[Event, ...]:
+        seen.append(now)
+        return ask(now, policy(amount=f"${len(seen)}"), "ada", "why", NOON)
+
+    store.change("flights", decide)
+    store.change("flights", decide)
     assert [now.digest for now in seen] == ["", policy(amount="$1").digest]
 
 
