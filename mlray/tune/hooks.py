@@ -10,6 +10,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from mlray.tune.desk import Desk
+from mlray.tune.trial import State
 
 
 class Proposer(Searcher):
@@ -21,7 +22,9 @@ class Proposer(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         trial = self._desk.propose()
-        return Searcher.FINISHED if trial is None else {"trial": trial.id, "params": trial.params}
+        if trial is None:
+            return Searcher.FINISHED if self._desk.search.ended else None
+        return {"trial": trial.id, "params": trial.params}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """The desk has heard it from the scheduler."""
@@ -34,14 +37,35 @@ class Proposer(Searcher):
 
 
 class Judge(FIFOScheduler):
-    """Tune has a result, and asks whether the trial goes on."""
+    """Tune has a result, and asks what becomes of the trial; and which of those that wait is to run."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        return str(self.CONTINUE if self._desk.hear(trial.config["trial"], result) else self.STOP)
+        match self._desk.hear(trial.config["trial"], result):
+            case State.RUNNING:
+                return str(self.CONTINUE)
+            case State.PAUSED:
+                return str(self.PAUSE)
+        return str(self.STOP)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """New trials start by themselves; of those that Tune has paused, the first that is held no longer."""
+        if self._desk.search.rests:
+            _free(tune_controller)
+        trials = tune_controller.get_trials()
+        waiting = (held for held in trials if held.status == held.PAUSED and self._desk.may_run(held.config["trial"]))
+        return next((held for held in trials if held.status == held.PENDING), next(waiting, None))
+
+
+def _free(tune_controller: Any) -> None:
+    """Lets go of the workers that Tune keeps for the next trial: each holds its CPUs, and with them a node that is paid for.
+
+    Tune 2.60 keeps one however long nothing runs, and has no public way to say so.
+    """
+    tune_controller._tune_controller._cleanup_cached_actors(force_all=True)
 
 
 class Losses(tune.Callback):

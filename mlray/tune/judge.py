@@ -34,7 +34,7 @@ def judge(trial: Trial, rivals: tuple[Trial, ...], room: Room, rules: Trials) ->
         return TrialDecision(False, "the deadline was reached")
     if trial.reports and trial.reports[-1].round >= trial.rounds:
         return TrialDecision(False, f"all {trial.rounds} rounds are done", done=True)
-    due = sum((other.pace for other in rivals if not other.state.over), trial.pace)
+    due = sum((other.pace for other in rivals if other.state.spends), trial.pace)
     if due > room.left:
         return TrialDecision(False, f"the next reports are expected to cost {due}, and {max(room.left, Money(0))} is left")
     return _by_value(trial, rivals, rules)
@@ -49,8 +49,9 @@ def overdrawn(trials: tuple[Trial, ...], room: Room) -> str:
 
 
 def unplaced(trials: tuple[Trial, ...], quiet_since: datetime, now: datetime) -> str:
-    """Why a search whose trials all wait for a node gives up; "" while one runs, or the wait is short."""
-    waits = bool(trials) and all(trial.state is State.WAITING for trial in trials)
+    """Why a search whose trials all wait for a node gives up; "" while one runs, or the wait is short. Who is paused does not wait."""
+    spending = [trial for trial in trials if trial.state.spends]
+    waits = bool(spending) and all(trial.state is State.WAITING for trial in spending)
     return f"no node took up a trial for {NODE_WAIT.seconds // 60} minutes" if waits and now - quiet_since >= NODE_WAIT else ""
 
 

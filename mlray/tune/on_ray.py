@@ -22,7 +22,7 @@ from mlray.features.transform import Transform
 from mlray.ledger.entry import Cause, Charge
 from mlray.market.spec import MARKET_LABEL, NODE_TYPE_LABEL
 from mlray.progress import OnProgress, silent
-from mlray.tune.desk import Desk
+from mlray.tune.desk import Desk, Oversee, ungoverned
 from mlray.tune.fit import labels_of
 from mlray.tune.hooks import Judge, Losses, Proposer, Watch
 from mlray.tune.model import assess
@@ -50,11 +50,13 @@ def tune(
     storage: Path,
     on_progress: OnProgress = silent,
     clock: Clock | None = None,
+    oversee: Oversee = ungoverned,
 ) -> Searched:
     """Searches until the money, the time or the trials end, and commits the best model.
 
     `charge` books a charge and answers what is left for this job; `storage` is a folder that every node reaches. Raises
     RefusedError without a price to charge by, SpecError when the dataset lacks a column. Ctrl-C keeps the best so far.
+    `oversee` is shown the newest Search ten times a second and answers with its governor's orders; it must not wait.
     """
     if not price_of:
         raise RefusedError("no node type has a known price", hint="add metadata.mlray.prices to the cluster file")
@@ -81,7 +83,7 @@ def tune(
         job.trials.cpus,
     )
     search = Search(job, cause, limit, limit, _until(job, deadline, clock.now()))
-    desk = Desk(search, charge, Places(job.trials.cpus, price_of), clock.now, on_progress)
+    desk = Desk(search, charge, Places(job.trials.cpus, price_of), clock.now, on_progress, oversee)
     try:
         _run(job, assigned, desk, tuple(price_of), storage)
         return _finished(desk.search, storage / cause.run, key, opened, dataset, transform)

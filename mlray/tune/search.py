@@ -11,6 +11,7 @@ import numpy as np
 from mlray.ledger.entry import Cause, Charge
 from mlray.ledger.meter import charge
 from mlray.tune.judge import Room, judge
+from mlray.tune.orders import Orders
 from mlray.tune.propose import Exhausted, propose
 from mlray.tune.spec import TuneJob
 from mlray.tune.trial import Place, Report, State, Trial, TrialDecision
@@ -50,8 +51,11 @@ class Search:
         return Room(self.left, now, self.deadline)
 
     def proposed(self) -> Search:
-        """With one more trial, or ended. The proposal depends on the job's seed, its number, and the trials so far."""
-        if self.ended:
+        """With one more trial, or ended; as it is while a trial is paused.
+
+        The proposal depends on the job's seed, its number, and the trials so far.
+        """
+        if self.ended or self.held:
             return self
         if len(self.trials) >= self.job.trials.most:
             return self.ending(f"all {self.job.trials.most} trials were tried")
@@ -96,6 +100,34 @@ class Search:
             search, _ = search._tail(trial.id, now, book)
             search = search._with(search.trial(trial.id).ended(State.STOPPED, reason))
         return search
+
+    def paused(self, id: str, reason: str) -> Search:
+        """After its report was booked: the trial gives up its place and keeps its last checkpoint."""
+        return self._with(self.trial(id).paused(reason))
+
+    def obeyed(self, orders: Orders) -> Search:
+        """Trials that wait and are held wait no longer for a node; those that were held and are not wait for one again.
+
+        One that runs is paused at its next report instead, when its seconds are known.
+        """
+        search = self
+        for trial in self.running:
+            why = orders.held(trial.id)
+            if trial.state is State.WAITING and why:
+                search = search.paused(trial.id, why)
+            elif trial.state is State.PAUSED and not why:
+                search = search._with(trial.resumed())
+        return search
+
+    @property
+    def held(self) -> bool:
+        """Whether a trial is paused. Nothing new begins then: what began is worth more than what is unknown."""
+        return any(trial.state is State.PAUSED for trial in self.trials)
+
+    @property
+    def rests(self) -> bool:
+        """Whether all of its trials that are not over are paused, so that it needs no node."""
+        return self.held and not any(trial.state.spends for trial in self.trials)
 
     def ending(self, reason: str) -> Search:
         """The first reason stands."""

@@ -57,8 +57,11 @@ class Report:
 
 
 class State(StrEnum):
+    """PAUSED holds no node: the trial goes on from its last checkpoint once nobody holds it."""
+
     WAITING = "waiting"
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -66,6 +69,11 @@ class State(StrEnum):
     @property
     def over(self) -> bool:
         return self in (State.DONE, State.STOPPED, State.FAILED)
+
+    @property
+    def spends(self) -> bool:
+        """Whether it costs something now, or will as soon as a node takes it up."""
+        return self in (State.WAITING, State.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +143,10 @@ class Trial:
 
     def ended(self, state: State, reason: str) -> Trial:
         return replace(self, state=state, reason=reason, place=None, marked=None)
+
+    def paused(self, reason: str) -> Trial:
+        return self.ended(State.PAUSED, reason)
+
+    def resumed(self) -> Trial:
+        """Waits for a node again, as after a loss, but nothing was lost."""
+        return replace(self, state=State.WAITING, reason="")

@@ -84,3 +84,9 @@ def test_between_reports_all_stop_once_what_ran_up_reaches_what_is_left():
     assert said == "the budget is spent: $0.000538 was left, and $0.000538 had run up"
     assert overdrawn((), replace(room, left=Money(0))).startswith("the budget is spent")
     assert overdrawn((), replace(ROOMY, deadline=NOON)) == "the deadline was reached"
+
+
+def test_the_next_report_of_a_paused_rival_is_not_due():
+    room = replace(ROOMY, left=Money.parse("$0.0015"))
+    assert not judge(trial(0.70), (trial(0.71, id="t2"),), room, RULES).go_on
+    assert judge(trial(0.70), (trial(0.71, id="t2", state=State.PAUSED),), room, RULES).go_on

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,9 @@ from mlray.errors import StoreError
 from mlray.ledger.entry import Cause, Charge
 from mlray.progress import silent
 from mlray.tune.desk import Desk
+from mlray.tune.orders import NONE, Orders
 from mlray.tune.search import Search
-from mlray.tune.trial import Place, State
+from mlray.tune.trial import Place, State, Trial
 from mlray.units import ZERO, Money, Price
 from tests.tune.sealed import dollars, job
 
@@ -140,8 +142,8 @@ def desk() -> Desk:
 
 def test_a_training_that_raised_has_failed_with_its_reason_and_is_not_repeated(desk):
     trial = desk.propose()
-    assert desk.hear(trial.id, {"event": "began", "node": "node-1", "seconds": 0.0})
-    assert not desk.hear(trial.id, {"event": "failed", "why": "eta must be positive", "seconds": 2.0})
+    assert desk.hear(trial.id, {"event": "began", "node": "node-1", "seconds": 0.0}) is State.RUNNING
+    assert desk.hear(trial.id, {"event": "failed", "why": "eta must be positive", "seconds": 2.0}) is State.FAILED
     assert (desk.search.trials[0].state, desk.search.trials[0].reason) == (State.FAILED, "eta must be positive")
     assert desk.search.spent == dollars("$0.001")
     desk.lose(trial.id, final=True)
@@ -168,8 +170,8 @@ def test_a_ledger_that_cannot_be_written_stops_the_search_with_its_own_error():
     desk = Desk(search(), broken, {"node-1": SPOT}.__getitem__, lambda: NOON, silent)
     trial = desk.propose()
     assert trial is not None
-    assert desk.hear(trial.id, {"event": "began", "node": "node-1", "seconds": 0.0}) and not desk.over()
-    assert not desk.hear(trial.id, {"event": "report", "round": 10, "auc": 0.7, "seconds": 1.0})
+    assert desk.hear(trial.id, {"event": "began", "node": "node-1", "seconds": 0.0}) is State.RUNNING and not desk.over()
+    assert desk.hear(trial.id, {"event": "report", "round": 10, "auc": 0.7, "seconds": 1.0}) is State.STOPPED
     assert desk.over() and str(desk.trouble) == desk.search.ended == "the ledger cannot be read or written: disk full"
 
 
@@ -181,3 +183,89 @@ def test_a_search_that_no_node_takes_up_gives_up_after_ten_minutes():
     assert not desk.over()
     now[0] = after(600)
     assert desk.over() and desk.search.ended == "no node took up a trial for 10 minutes"
+
+
+class Governed:
+    """A desk of a search for fifty rounds or so, whose orders and time are set by hand."""
+
+    def __init__(self) -> None:
+        self.orders, self.now, self.ledger = NONE, NOON, Ledger(dollars("$1.00"))
+        held = search(space={"rounds": {"kind": "int", "low": 50, "high": 60}, "eta": {"kind": "float", "low": 0.05, "high": 0.5}})
+        self.desk = Desk(held, self.ledger.book, {"node-1": SPOT}.__getitem__, lambda: self.now, silent, lambda shown: self.orders)
+
+    def begin(self) -> Trial:
+        trial = self.desk.propose()
+        assert trial is not None
+        self.hear(trial, "began")
+        return trial
+
+    def hear(self, trial: Trial, event: str, **said: Any) -> State:
+        self.now += timedelta(seconds=1)
+        return self.desk.hear(trial.id, {"event": event, "node": "node-1", "seconds": 1.0} | said)
+
+    def state(self, trial: Trial) -> State:
+        return self.desk.search.trial(trial.id).state
+
+
+def test_a_trial_that_is_held_is_paused_at_its_next_beat_which_is_charged():
+    held = Governed()
+    trial = held.begin()
+    held.orders = Orders((("t001", "no money is left"),))
+    assert not held.desk.over() and held.state(trial) is State.RUNNING
+    assert held.hear(trial, "beat", round=5) is State.PAUSED
+    assert (held.desk.search.trials[0].reason, held.desk.search.spent) == ("no money is left", dollars("$0.0005"))
+    held.now += timedelta(hours=1)
+    assert not held.desk.over() and held.desk.search.spent == dollars("$0.0005") == held.ledger.total
+
+
+def test_a_paused_trial_waits_for_a_node_once_nobody_holds_it_and_is_charged_on_under_new_keys():
+    held = Governed()
+    trial = held.begin()
+    held.orders = Orders((("t001", "no money is left"),))
+    held.hear(trial, "report", round=10, auc=0.7)
+    assert not held.desk.may_run(trial.id)
+    held.orders = NONE
+    assert not held.desk.over() and held.desk.may_run(trial.id)
+    held.hear(trial, "began")
+    assert held.hear(trial, "report", round=20, auc=0.8) is State.RUNNING
+    assert list(held.ledger.charges) == ["run-1/t001/0/0", "run-1/t001/0/1"]
+    assert held.desk.search.spent == dollars("$0.001") == held.ledger.total
+
+
+def test_while_a_trial_is_paused_no_other_begins_and_the_search_has_not_ended():
+    held = Governed()
+    first, second = held.begin(), held.begin()
+    held.orders = Orders((("t001", "no money is left"),))
+    held.hear(first, "beat", round=5)
+    assert held.desk.propose() is None and held.desk.search.ended == "" and not held.desk.search.rests
+    held.orders = Orders((("t001", "no money is left"), ("t002", "no money is left")))
+    held.hear(second, "beat", round=5)
+    assert held.desk.search.rests
+
+
+def test_a_search_at_rest_is_not_given_up_as_unplaced_and_ends_at_its_deadline():
+    held = Governed()
+    trial = held.begin()
+    held.orders = Orders((("t001", "no money is left"),))
+    held.hear(trial, "report", round=10, auc=0.7)
+    held.now += timedelta(hours=2)
+    assert not held.desk.over()
+    held.desk.search = replace(held.desk.search, deadline=held.now)
+    assert held.desk.over() and held.desk.search.ended == "the deadline was reached"
+    held.desk.close()
+    assert (held.state(trial), held.desk.search.trials[0].auc) == (State.STOPPED, 0.7)
+
+
+def test_a_trial_that_waits_for_a_node_is_held_before_it_gets_one_and_when_it_gets_one_all_the_same():
+    held = Governed()
+    trial = held.desk.propose()
+    held.orders = Orders((("t001", "no money is left"),))
+    assert trial is not None and not held.desk.over() and held.state(trial) is State.PAUSED
+    assert held.hear(trial, "began") is State.PAUSED and held.desk.search.spent == ZERO
+
+
+def test_a_search_that_is_told_to_stop_ends_with_that_reason():
+    held = Governed()
+    held.begin()
+    held.orders = Orders(stop="policy flights stops its searches")
+    assert held.desk.over() and held.desk.search.ended == "policy flights stops its searches"
