@@ -16,7 +16,7 @@ from mlray.govern.recheck import recheck, too_old
 from mlray.govern.snapshot import Replica, Seen, Snapshot, Watched
 from mlray.govern.store import GovernStore
 from mlray.govern.till import SLICE_S, Till
-from mlray.ledger.balance import Balance, balance, window
+from mlray.ledger.balance import Balance, balance, since
 from mlray.ledger.store import LedgerStore
 from mlray.market.offer import Offer
 from mlray.policy.allowance import Allowance
@@ -93,8 +93,7 @@ class Governor:
         return Snapshot(now, tuple(seen), offers)
 
     def _balance(self, policy: Policy, now: datetime) -> Balance | None:
-        since = window(policy.budget.every, now).start
-        entries = _else(None, lambda: self._ledger.standing(policy.name, since))
+        entries = _else(None, lambda: self._ledger.standing(policy.name, since(policy.budget, now)))
         return None if entries is None else balance(policy.budget, entries, now)
 
     def _apply(self, kept: Plan) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from mlray.clock import Clock
 from mlray.errors import RefusedError
-from mlray.ledger.balance import Balance, balance, window
+from mlray.ledger.balance import Balance, balance, since
 from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Return
 from mlray.ledger.store import LedgerStore
 from mlray.policy.admission import Admitted, Ask, Refused, admit
@@ -57,7 +57,7 @@ def purse(ledger: LedgerStore, policy: Policy, ask: Ask, cause: Cause, clock: Cl
             return Reservation(key, now, answer.amount, cause, now + LONGEST_HOLD)
         return answer
 
-    held = ledger.reserve(key, policy.name, window(policy.budget.every, now).start, decide)
+    held = ledger.reserve(key, policy.name, since(policy.budget, now), decide)
     if isinstance(held, Refused):
         raise RefusedError(held.reason, hint=f"raise the budget of policy {policy.name}, ask for less, or wait for its next window")
     try:
@@ -69,4 +69,4 @@ def purse(ledger: LedgerStore, policy: Policy, ask: Ask, cause: Cause, clock: Cl
 def standing(ledger: LedgerStore, policy: Policy, clock: Clock) -> Balance:
     """The balance of a policy now."""
     now = clock.now()
-    return balance(policy.budget, ledger.standing(policy.name, window(policy.budget.every, now).start), now)
+    return balance(policy.budget, ledger.standing(policy.name, since(policy.budget, now)), now)

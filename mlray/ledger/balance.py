@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
-from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Return
-from mlray.units import ZERO, Duration, Money, Period, Portion
+from mlray.ledger.bounds import HourBalance, LimitBalance, Limiting, Scope, StageBalance, Tightest
+from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Return, Tags
+from mlray.ledger.window import HOUR, Window, before, window
+from mlray.units import ZERO, Duration, Money, Percent, Period, Portion, Price
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STAGES = ("ingest", "tune", "serve")
+AN_HOUR = Duration(3600)
 
 
 class Terms(Protocol):
@@ -19,19 +21,17 @@ class Terms(Protocol):
 
     @property
     def amount(self) -> Money: ...
-
     @property
     def every(self) -> Period: ...
-
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def limits(self) -> Sequence[Limiting]: ...
+    @property
+    def rate(self) -> Price | None: ...
+    @property
+    def carry_over(self) -> Percent: ...
     def share(self, stage: str) -> Portion: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One period of a budget: from `start` (included) to `end` (excluded), in UTC."""
-
-    start: datetime
-    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,12 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class StageBalance:
-    """One stage's part: the most it may spend in the window, what it spent, what its runs hold."""
-
-    stage: str
-    most: Money
-    spent: Money
-    reserved: Money
-
-
-@dataclass(frozen=True, slots=True)
 class Balance:
-    """A budget at one instant. `spent` counts charges of this window; `reserved` what open reservations still hold."""
+    """A budget at one instant. `spent` counts charges of this window; `reserved` what open reservations still hold.
+
+    `amount` holds what was `carried` over from the window before. `burn` is what the last hour cost, whatever window it lay in, and
+    `forecast` what this window will have cost if that goes on. `hour` is None where no rate is set.
+    """
 
     window_start: datetime
     window_end: datetime
@@ -64,71 +58,125 @@ class Balance:
     reserved: Money
     by_stage: tuple[StageBalance, ...]
     held: tuple[Held, ...] = ()
+    by_limit: tuple[LimitBalance, ...] = ()
+    carried: Money = ZERO
+    burn: Money = ZERO
+    forecast: Money = ZERO
+    hour: HourBalance | None = None
 
-    def left(self, stage: str, run: str = "") -> Money:
-        """What new work of a stage may spend: the smaller of what is left of the amount and of the stage's share.
+    def left(self, stage: str, run: str = "", job: str = "", tags: Tags = ()) -> Money:
+        """What new work may spend: the smallest of what is left of the amount, of its stage's share, and of each limit on it.
 
         Given a run, what that run may: its own reservation comes on top, whatever others spent. Never below $0.00.
         """
-        part = self.stage(stage)
-        mine = sum((h.amount for h in self.held if run and h.cause.run == run and h.cause.stage == stage), ZERO)
-        whole = self.amount - self.spent - self.reserved
-        share = part.most - part.spent - part.reserved
-        return max(ZERO, min(whole, share)) + mine
+        return self.tightest(stage, run, job, tags).left
+
+    def tightest(self, stage: str, run: str = "", job: str = "", tags: Tags = ()) -> Tightest:
+        """Which bound leaves that least. Between equals the stage is named before a limit, and a limit before the whole budget."""
+        free, part, bound = self.amount - self.spent - self.reserved, self.stage(stage), "budget"
+        found: StageBalance | LimitBalance | Balance = self
+        if part.free <= free:
+            found, free, bound = part, part.free, stage
+        for limit in self.by_limit:
+            if limit.scope.covers(stage, job, tags) and limit.free < free:
+                found, free, bound = limit, limit.free, f"limit on {limit.scope}"
+        mine = _sum(h.amount for h in self.held if h.cause.run == run and h.cause.stage == stage) if run else ZERO
+        most = found.amount if isinstance(found, Balance) else found.most
+        return Tightest(max(ZERO, free) + mine, most, bound, free, found.burn)
 
     def stage(self, stage: str) -> StageBalance:
         """A stage that has spent nothing and has no share of its own may spend the whole amount."""
-        found = [part for part in self.by_stage if part.stage == stage]
-        return found[0] if found else StageBalance(stage, self.amount, ZERO, ZERO)
+        for part in self.by_stage:
+            if part.stage == stage:
+                return part
+        return StageBalance(stage, self.amount, ZERO, ZERO)
 
 
-def window(every: Period | Duration, now: datetime) -> Window:
-    """The window `now` falls into. Windows are counted from 1970-01-01 00:00 UTC, so every machine agrees on them."""
-    length = timedelta(seconds=every.seconds)
-    start = EPOCH + (now - EPOCH) // length * length
-    return Window(start, start + length)
+def since(terms: Terms, now: datetime) -> tuple[datetime, ...]:
+    """The instants, rising, between which a ledger that adds charges up before it hands them out must begin anew.
+
+    From the first on a balance needs to know every charge; before it, only those of runs with open reservations. It is earlier than the
+    window's start where the last hour began before that, and where the window before may have left something.
+    """
+    period = window(terms.every, now, terms.time_zone)
+    cuts = {period.start, now - HOUR}
+    if terms.rate is not None:
+        cuts.add(window(AN_HOUR, now).start)
+    if terms.carry_over.fraction:
+        cuts.add(before(terms.every, period, terms.time_zone).start)
+    return tuple(sorted(cuts))
 
 
 def balance(terms: Terms, entries: Iterable[Entry], now: datetime) -> Balance:
-    """Folds one policy's entries. A charge counts in the window of its `at`, whenever its work began.
+    """Folds the entries a policy governs, from the first instant of `since` on.
+
+    A charge counts in the window of its `at`, whenever its work began.
 
     An open reservation holds its amount less what its run was ever charged, never less than nothing, until it is
     returned or `until` has passed; it does so in every window it stands in, because its run may still spend it.
+    Of the window before, the part `carry_over` of what its amount (without what it was carried itself) had left is added. A window without
+    any charge is taken for one before the policy began, and adds nothing.
     """
-    period, known = window(terms.every, now), tuple(entries)
+    period, known = window(terms.every, now, terms.time_zone), tuple(entries)
     charges = [e for e in known if isinstance(e, Charge)]
     spent = [c for c in charges if period.start <= c.at < period.end]
+    late = [c for c in charges if now - HOUR <= c.at]
     held = _held(known, charges, now)
+    carried = _carried(terms, period, charges)
+    amount, total, burn = terms.amount + carried, _sum(c.amount for c in spent), _sum(c.amount for c in late)
     stages = dict.fromkeys((*STAGES, *(e.cause.stage for e in known)))
     return Balance(
         window_start=period.start,
         window_end=period.end,
-        amount=terms.amount,
-        spent=_sum(c.amount for c in spent),
+        amount=amount,
+        spent=total,
         reserved=_sum(h.amount for h in held),
-        by_stage=tuple(_stage(terms, stage, spent, held) for stage in stages),
+        by_stage=tuple(_stage(stage, terms.share(stage).of(amount), spent, held, late) for stage in stages),
         held=held,
+        by_limit=tuple(_limit(Scope.of(limit), limit.most.of(amount), spent, held, late) for limit in terms.limits),
+        carried=carried,
+        burn=burn,
+        forecast=total + Money(round(burn.micros * ((period.end - now) / HOUR))),
+        hour=_hour(terms.rate, charges, now),
     )
 
 
 def _held(known: tuple[Entry, ...], charges: list[Charge], now: datetime) -> tuple[Held, ...]:
     closed = {e.reservation for e in known if isinstance(e, Return)}
     standing = [e for e in known if isinstance(e, Reservation) and e.key not in closed and (e.until is None or now < e.until)]
-    return tuple(Held(r.key, r.cause, max(ZERO, r.amount - _charged(r, charges))) for r in standing)
+    charged: dict[tuple[str, str, str], int] = {}
+    for charge in charges if standing else ():
+        charged[_work(charge)] = charged.get(_work(charge), 0) + charge.amount.micros
+    return tuple(Held(r.key, r.cause, Money(max(0, r.amount.micros - charged.get(_work(r), 0)))) for r in standing)
 
 
-def _charged(reservation: Reservation, charges: list[Charge]) -> Money:
-    mine = reservation.cause
-    return _sum(c.amount for c in charges if (c.cause.run, c.cause.job, c.cause.stage) == (mine.run, mine.job, mine.stage))
+def _work(entry: Charge | Reservation) -> tuple[str, str, str]:
+    return entry.cause.run, entry.cause.job, entry.cause.stage
 
 
-def _stage(terms: Terms, stage: str, spent: list[Charge], held: tuple[Held, ...]) -> StageBalance:
-    return StageBalance(
-        stage,
-        terms.share(stage).of(terms.amount),
-        _sum(c.amount for c in spent if c.cause.stage == stage),
-        _sum(h.amount for h in held if h.cause.stage == stage),
-    )
+def _carried(terms: Terms, period: Window, charges: list[Charge]) -> Money:
+    if not terms.carry_over.fraction:
+        return ZERO
+    past = before(terms.every, period, terms.time_zone)
+    then = [c.amount for c in charges if past.start <= c.at < past.end]
+    return max(ZERO, terms.amount - _sum(then)) * terms.carry_over.fraction if then else ZERO
+
+
+def _hour(rate: Price | None, charges: list[Charge], now: datetime) -> HourBalance | None:
+    start = window(AN_HOUR, now).start
+    return HourBalance(rate.per_hour, _sum(c.amount for c in charges if start <= c.at < start + HOUR)) if rate is not None else None
+
+
+def _stage(stage: str, most: Money, spent: list[Charge], held: tuple[Held, ...], late: list[Charge]) -> StageBalance:
+    spends = _sum(c.amount for c in spent if c.cause.stage == stage)
+    holds = _sum(h.amount for h in held if h.cause.stage == stage)
+    return StageBalance(stage, most, spends, holds, _sum(c.amount for c in late if c.cause.stage == stage))
+
+
+def _limit(scope: Scope, most: Money, spent: list[Charge], held: tuple[Held, ...], late: list[Charge]) -> LimitBalance:
+    spends = _sum(c.amount for c in spent if scope.includes(c.cause))
+    holds = _sum(h.amount for h in held if scope.includes(h.cause))
+    return LimitBalance(scope, most, spends, holds, _sum(c.amount for c in late if scope.includes(c.cause)))
 
 
 def _sum(amounts: Iterable[Money]) -> Money:
