@@ -22,16 +22,16 @@ EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "laun
 for folder, names in {
     "access": "audit_store",
     "vault": "living kms remote reader aws transit subject_states holdings secrets blobs objects shelf pointers witness broom",
-    "ledger": "rows",
+    "ledger": "rows hours book standing sums",
     "sources": "readers places stores contents troubles line_files filed lake"
     " csv jsonl text parquet orc avro binary delta iceberg lance sql postgres anysql kafka kinesis records",
     "ingest": "code finish mill plan shuffle tasks follow batches",
     "tune": "worker hooks",
     "serve": "autoscaler doors replica",
     "watch": "notify metrics",
-    "govern": "loop till cluster",
+    "govern": "loop till cluster register",
     "launch": "local machine processes keeper launcher connection dashboard spill",
-    "jobs": "keeping checking erasing backup restore certificates policies read run demo desk endpoints overview purse",
+    "jobs": "keeping checking erasing backup restore certificates policies read run demo desk endpoints overview purse overseen begun",
 }.items():
     EDGES |= {f"{folder}.{name}" for name in names.split()}
 # What reaches the world: packages, and functions of packages that are otherwise fine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -90,3 +91,23 @@ class Return:
 
 
 Entry = Charge | Reservation | Return
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one policy's balance is asked of the ledger.
+
+    `since` is where its window begins, or several rising instants: charges before and after each of them are not folded
+    together. Entries count that name the policy, or whose cause `governs` holds for.
+    """
+
+    policy: str
+    since: datetime | tuple[datetime, ...]
+    governs: Callable[[Cause], bool] | None = None
+
+    @property
+    def cuts(self) -> tuple[datetime, ...]:
+        return self.since if isinstance(self.since, tuple) else (self.since,)
+
+    def counts(self, cause: Cause) -> bool:
+        return cause.policy == self.policy or (self.governs is not None and self.governs(cause))

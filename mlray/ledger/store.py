@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, true
+from sqlalchemy import ColumnElement, Connection, func, inspect, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
-from mlray.database import connect, tables, writing
+from mlray.database import connect, reading, tables, writing
 from mlray.errors import StoreError
-from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Usage
+from mlray.ledger import book, sums
+from mlray.ledger.entry import Asked, Cause, Entry, Reservation
 from mlray.ledger.meter import Metered
-from mlray.ledger.rows import ENTRIES, instant, microseconds, to_entry, to_row
-from mlray.units import Money
+from mlray.ledger.receipt import Receipt
+from mlray.ledger.rows import ENTRIES, GROUPS, instant, microseconds, to_entry
+from mlray.ledger.standing import standing
 
 R = TypeVar("R")
 E = ENTRIES.c
+Governs = Callable[[Cause], bool]
+JOINED = select(ENTRIES, GROUPS).join(GROUPS, GROUPS.c.id == E.grp)
 
 
 class LedgerStore:
@@ -27,83 +31,107 @@ class LedgerStore:
     def __init__(self, url: str) -> None:
         with _translated():
             self._engine = tables(connect(url))
+            held = {column["name"] for column in inspect(self._engine).get_columns(ENTRIES.name)}
+        if missing := sorted({column.name for column in ENTRIES.columns} - held):
+            raise StoreError(
+                f"the ledger was written by an earlier mlray: its entries have no {', '.join(missing)}",
+                hint="keep that database for its records, and start a new one: another MLRAY_HOME or MLRAY_DATABASE",
+            )
 
     def append(self, *entries: Entry) -> None:
         """Adds entries. One that is there already counts once; another one under the same key raises StoreError."""
-        with _translated(), writing(self._engine) as connection:
-            _add(connection, entries)
+        if entries:
+            with _translated(), writing(self._engine) as connection:
+                book.add(connection, entries)
 
-    def entries(self, policy: str | None = None, since: datetime | None = None, until: datetime | None = None) -> tuple[Entry, ...]:
-        """Entries with since <= at < until, of one policy or of all, in the order of time."""
+    def settle(self, items: Iterable[str], due: Callable[[Mapping[str, Metered]], Iterable[Entry]]) -> tuple[Entry, ...]:
+        """Appends what `due` answers, which is told how far each item is charged, in one transaction.
+
+        Whoever charges by the clock goes on from there, so that two who do, or one after a restart, charge each second once.
+        """
+        with _translated(), writing(self._engine) as connection:
+            entries = tuple(due(_charged(connection, items)))
+            book.add(connection, entries)
+            return entries
+
+    def entries(
+        self, policy: str | None = None, since: datetime | None = None, until: datetime | None = None, nodes: Iterable[str] | None = None
+    ) -> tuple[Entry, ...]:
+        """Entries with since <= at < until, of one policy or of all, on these nodes or on any, in the order of time."""
         wanted: list[ColumnElement[bool]] = [true()]
-        wanted += [E.policy == policy] if policy is not None else []
+        wanted += [GROUPS.c.policy == policy] if policy is not None else []
+        wanted += [GROUPS.c.node.in_(list(nodes))] if nodes is not None else []
         wanted += [E.at_us >= microseconds(since)] if since else []
         wanted += [E.at_us < microseconds(until)] if until else []
         with _translated(), self._engine.connect() as connection:
-            rows = connection.execute(select(ENTRIES).where(*wanted).order_by(E.at_us, E.key)).mappings()
+            rows = connection.execute(JOINED.where(*wanted).order_by(E.at_us, E.key)).mappings()
             return tuple(map(to_entry, rows))
 
-    def standing(self, policy: str, since: datetime) -> tuple[Entry, ...]:
-        """What a balance needs of a window that began at `since`, and little more, however long the ledger grew.
+    def sums(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: tuple[str, ...] = ("stage", "job", "capacity"),
+        where: Mapping[str, str] | None = None,
+    ) -> Receipt:
+        """The bill of since <= at < until, where all that is asked holds: what `receipt` makes of the same entries.
 
-        Open reservations, and the charges of each run folded into one Charge: in the window for all runs, before it
-        for the runs of those reservations.
+        Any length of time is answered from the sums of days and hours; only an `item` is looked up among the entries.
         """
-        with _translated(), self._engine.connect() as connection:
-            return _standing(connection, policy, since)
+        low, high = microseconds(since) if since else None, microseconds(until) if until else None
+        with _translated(), reading(self._engine) as connection:
+            return sums.bill(connection, low, high, by, dict(where or {}))
+
+    def standing(self, policy: str, since: datetime | tuple[datetime, ...], governs: Governs | None = None) -> tuple[Entry, ...]:
+        """What the balance of a policy needs of a window that began at `since`, and little more, however long the ledger grew.
+
+        Open reservations, and charges folded by stage, job, owner, tags and the instants of `since` that lie before them: of
+        all runs after the first instant, of the runs of those reservations before it. Only those keep their run.
+        """
+        with _translated(), reading(self._engine) as connection:
+            return standing(connection, Asked(policy, since, governs))
 
     def charged(self, items: Iterable[str]) -> dict[str, Metered]:
         """How far each item is charged, over all time. Items without a charge are left out."""
-        sums = select(E.item, func.max(E.at_us), func.sum(E.seconds)).group_by(E.item)
         with _translated(), self._engine.connect() as connection:
-            rows = connection.execute(sums.where(E.kind == "charge", E.item.in_(list(items)))).all()
-            return {item: Metered(instant(int(at)), float(seconds)) for item, at, seconds in rows}
+            return _charged(connection, items)
 
-    def reserve(self, key: str, policy: str, since: datetime, decide: Callable[[tuple[Entry, ...]], Reservation | R]) -> Reservation | R:
+    def reserve(
+        self,
+        key: str,
+        policy: str,
+        since: datetime | tuple[datetime, ...],
+        decide: Callable[[tuple[Entry, ...]], Reservation | R],
+        governs: Governs | None = None,
+    ) -> Reservation | R:
         """Decides and books in one transaction, so that two jobs cannot be given the same dollars.
 
         `decide` sees what `standing` gives, and answers with the Reservation to book or with anything else, which is
         handed back. A key that is booked already hands back its Reservation: asking twice reserves once.
         """
+        return self.reserve_under(key, [Asked(policy, since, governs)], lambda seen: decide(seen[0]))
+
+    def reserve_under(
+        self, key: str, asked: Sequence[Asked], decide: Callable[[tuple[tuple[Entry, ...], ...]], Reservation | R]
+    ) -> Reservation | R:
+        """As `reserve`, under several policies at once: `decide` sees what stands for each; the first is the cause's own."""
         with _translated(), writing(self._engine) as connection:
-            booked = connection.execute(select(ENTRIES).where(E.key == key)).mappings().first()
+            booked = connection.execute(JOINED.where(E.key == key)).mappings().first()
             if booked:
                 return _reservation(to_entry(booked))
-            answer = decide(_standing(connection, policy, since))
+            answer = decide(tuple(standing(connection, one) for one in asked))
             if isinstance(answer, Reservation):
-                _add(connection, (_checked(answer, key, policy),))
+                book.add(connection, (_checked(answer, key, asked[0].policy),))
             return answer
 
 
-def _add(connection: Connection, entries: tuple[Entry, ...]) -> None:
-    for row in map(to_row, entries):
-        there = connection.execute(select(ENTRIES).where(E.key == row["key"])).mappings().first()
-        if there is None:
-            connection.execute(insert(ENTRIES).values(row))
-        elif dict(there) != row:
-            changed = ", ".join(f"{name} {there[name]!r} -> {row[name]!r}" for name in row if there[name] != row[name])
-            raise StoreError(
-                f"ledger key {row['key']} stands for another event: {changed}",
-                hint="entries are never changed; give each event its own key",
-            )
-
-
-def _standing(connection: Connection, policy: str, since: datetime) -> tuple[Entry, ...]:
-    closed = select(E.reservation).where(E.kind == "return", E.policy == policy)
-    is_open = and_(E.kind == "reservation", E.policy == policy, E.key.not_in(closed))
-    rows = connection.execute(select(ENTRIES).where(is_open)).mappings().all()
-    runs = [str(row["run"]) for row in rows]
-    inside = case((E.at_us >= microseconds(since), 1), else_=0).label("inside")
-    names = (E.stage, E.job, E.run, inside)
-    sums = select(*names, func.max(E.at_us), func.sum(E.micros), func.sum(E.seconds)).group_by(*names)
-    counted = and_(E.kind == "charge", E.policy == policy, or_(E.at_us >= microseconds(since), E.run.in_(runs)))
-    folded = connection.execute(sums.where(counted).order_by(*names)).all()
-    return (*map(to_entry, rows), *(_folded(policy, *row) for row in folded))
-
-
-def _folded(policy: str, stage: str, job: str, run: str, inside: int, at: int, micros: int, seconds: float) -> Charge:
-    cause = Cause(stage, job, policy, run)
-    return Charge(f"sum/{stage}/{job}/{run}/{inside}", instant(int(at)), Money(int(micros)), cause, Usage("", "", float(seconds)))
+def _charged(connection: Connection, items: Iterable[str]) -> dict[str, Metered]:
+    summed = select(E.item, func.max(E.at_us), func.sum(E.seconds_us)).group_by(E.item)
+    found: dict[str, Metered] = {}
+    for some in book.chunks(sorted(set(items))):
+        rows = connection.execute(summed.where(E.kind == "charge", E.item.in_(some), E.item != "")).all()
+        found |= {item: Metered(instant(int(at)), int(seconds) / 1e6) for item, at, seconds in rows}
+    return found
 
 
 def _reservation(entry: Entry) -> Reservation:

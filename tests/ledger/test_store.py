@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,22 +26,6 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 CAUSE = Cause("tune", "flights-tune", "flights", "r1", "t3", "ada", (("team", "delays"), ("tier", "1")))
 BUDGET = Budget.model_validate({"amount": "$1", "every": "1d"})
-POSTGRES = os.environ.get("MLRAY_TEST_POSTGRES")
-NO_POSTGRES = pytest.mark.skipif(not POSTGRES, reason="MLRAY_TEST_POSTGRES holds no URL")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.services, NO_POSTGRES])])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/ledger.db"
-        return
-    assert POSTGRES
-    schema = f"mlray_{os.getpid()}_{time.time_ns()}"
-    with connect(POSTGRES).begin() as connection:
-        connection.execute(text(f"CREATE SCHEMA {schema}"))
-    yield f"{POSTGRES}{'&' if '?' in POSTGRES else '?'}options=-csearch_path={schema}"
-    with connect(POSTGRES).begin() as connection:
-        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
 
 
 def spent(key: str, amount: str = "$0.10", at: datetime = NOON, cause: Cause = CAUSE) -> Charge:
