@@ -122,6 +122,9 @@ class Price(_Typed):
 
     def over(self, seconds: float, share: float = 1.0) -> Money:
         """What `share` of the node costs for `seconds`, rounded half-even to the micro-dollar."""
+        if share == 1 and seconds == int(seconds):  # the same in whole numbers: governors and replays ask this very often
+            whole, rest = divmod(self.per_hour.micros * int(seconds), 3600)
+            return Money(whole + (rest > 1800 or (rest == 1800 and whole % 2 == 1)))
         exact = Decimal(self.per_hour.micros) * Decimal(str(seconds)) * Decimal(str(share)) / 3600
         return Money(int(exact.to_integral_value(ROUND_HALF_EVEN)))
 
@@ -130,6 +133,28 @@ class Price(_Typed):
 
     def __str__(self) -> str:
         return f"{self.per_hour}/h"
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class StoragePrice(_Typed):
+    """Dollars for keeping one GiB for a month of 730 hours. A price nobody knows is `None`."""
+
+    per_gib_month: Money
+    example: ClassVar[str] = "$0.023/GiB-month"
+    pattern: ClassVar[str] = r"^\$[0-9][0-9_,]*(\.[0-9]{1,6})?/GiB-month$"
+
+    @classmethod
+    def parse(cls, text: str) -> StoragePrice:
+        if not re.fullmatch(cls.pattern, text.strip()):
+            raise ValueError(f"write a price for a GiB and month, like {cls.example}")
+        return cls(Money.parse(text.strip().removesuffix("/GiB-month")))
+
+    def __lt__(self, other: StoragePrice) -> bool:
+        return self.per_gib_month < other.per_gib_month
+
+    def __str__(self) -> str:
+        return f"{self.per_gib_month}/GiB-month"
 
 
 @total_ordering
@@ -314,4 +339,4 @@ class Range(_Typed):
         return f"{self.low}..{self.high}"
 
 
-UNITS = (Money, Price, Duration, Period, Percent, Portion, Memory, Range, Hours)
+UNITS = (Money, Price, StoragePrice, Duration, Period, Percent, Portion, Memory, Range, Hours)

@@ -1,5 +1,5 @@
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 import pytest
 from hypothesis import given
@@ -108,6 +108,12 @@ def test_a_bill_in_pieces_differs_by_at_most_half_a_micro_dollar_a_piece(micros:
     price = Price(Money(micros))
     whole, parts = price.over(sum(pieces)).micros, sum(price.over(piece).micros for piece in pieces)
     assert abs(whole - parts) <= (len(pieces) + 1) / 2
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**7))
+def test_whole_seconds_of_a_whole_node_are_rounded_as_all_others(micros: int, seconds: int):
+    exact = (Decimal(micros) * seconds / 3600).to_integral_value(ROUND_HALF_EVEN)
+    assert Price(Money(micros)).over(seconds) == Money(int(exact))
 
 
 def test_no_two_units_are_equal():
