@@ -30,9 +30,11 @@ def standing(connection: Connection, asked: Asked) -> tuple[Entry, ...]:
 def _folds(cuts: tuple[int, ...], runs: list[str], asked: Asked) -> Select[Any]:
     """First by group, of which there are fewer than of anything else, and then by cause."""
     ends = (*cuts[1:], END)
-    of_runs = select(G.id).where(G.run.in_(runs))
-    parts = [(0, piece, [of_runs]) for piece in pieces(BEGIN, cuts[0]) if runs]
-    parts += [(place + 1, piece, []) for place, (low, high) in enumerate(zip(cuts, ends, strict=True)) for piece in pieces(low, high)]
+    # Before the first instant only runs that hold a reservation count; groups of other policies are left out where they can be.
+    of_runs = [select(G.id).where(G.run.in_(runs))]
+    own = [] if asked.governs else [select(G.id).where(G.policy == asked.policy)]
+    parts = [(0, piece, of_runs) for piece in pieces(BEGIN, cuts[0]) if runs]
+    parts += [(place + 1, piece, own) for place, (low, high) in enumerate(zip(cuts, ends, strict=True)) for piece in pieces(low, high)]
     selects = []
     for place, piece, only in parts:
         found = lines(piece).subquery()
@@ -49,8 +51,7 @@ def _folds(cuts: tuple[int, ...], runs: list[str], asked: Asked) -> Select[Any]:
     names = (*CAUSE, run, by_group.c.place)
     totals = (func.max(by_group.c.last_us), func.sum(by_group.c.micros), func.sum(by_group.c.seconds_us))
     wanted = select(*names, *totals).select_from(by_group).join(GROUPS, G.id == by_group.c.grp)
-    own = wanted if asked.governs else wanted.where(G.policy == asked.policy)
-    return own.group_by(*(CAUSE if not runs else (*CAUSE, run)), by_group.c.place).order_by(*CAUSE, run, by_group.c.place)
+    return wanted.group_by(*(CAUSE if not runs else (*CAUSE, run)), by_group.c.place).order_by(*CAUSE, run, by_group.c.place)
 
 
 def _folded(policy: str, stage: str, job: str, owner: str, tags: str, run: str, place: int, at: int, micros: int, seconds: int) -> Charge:
