@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -66,7 +67,7 @@ class Desk:
 
     def _held(self, id: str) -> State:
         if why := self._oversee(self.search).held(id):
-            self.search = self.search.paused(id, why)
+            self.search = self.search.paused(id, why, self._now())
             self._say(id, f"paused: {why}")
             return State.PAUSED
         return State.RUNNING
@@ -75,7 +76,8 @@ class Desk:
         """Whether the trial would go on."""
         now = self._quiet_since = self._now()
         if said["event"] == "began":
-            self.search = self.search.began(id, self._place_of(said["node"]), now)
+            place = replace(self._place_of(said["node"]), machine=said.get("machine", ""))
+            self.search = self.search.began(id, place, now)
             return True
         if said["event"] == "failed":
             self.search = self.search.failed(id, said["seconds"], said["why"], now, self._book)
@@ -108,9 +110,10 @@ class Desk:
         return bool(why)
 
     def _obey(self) -> None:
-        obeyed = self.search.obeyed(self._oversee(self.search))
+        now = self._now()
+        obeyed = self.search.obeyed(self._oversee(self.search), now)
         if obeyed is not self.search:
-            self.search, self._quiet_since = obeyed, self._now()
+            self.search, self._quiet_since = obeyed, now
 
     def close(self) -> None:
         """Nothing runs any more: books what ran until now. Trials that ended without a reason of ours were interrupted."""

@@ -101,11 +101,11 @@ class Search:
             search = search._with(search.trial(trial.id).ended(State.STOPPED, reason))
         return search
 
-    def paused(self, id: str, reason: str) -> Search:
+    def paused(self, id: str, reason: str, now: datetime) -> Search:
         """After its report was booked: the trial gives up its place and keeps its last checkpoint."""
-        return self._with(self.trial(id).paused(reason))
+        return self._with(self.trial(id).paused(reason, now))
 
-    def obeyed(self, orders: Orders) -> Search:
+    def obeyed(self, orders: Orders, now: datetime) -> Search:
         """Trials that wait and are held wait no longer for a node; those that were held and are not wait for one again.
 
         One that runs is paused at its next report instead, when its seconds are known.
@@ -114,7 +114,7 @@ class Search:
         for trial in self.running:
             why = orders.held(trial.id)
             if trial.state is State.WAITING and why:
-                search = search.paused(trial.id, why)
+                search = search.paused(trial.id, why, now)
             elif trial.state is State.PAUSED and not why:
                 search = search._with(trial.resumed())
         return search

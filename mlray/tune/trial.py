@@ -33,15 +33,17 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The part of a node that a trial occupies, and what the whole node costs."""
+    """The part of a node that a trial occupies, and what the whole node costs. `machine` is what the ledger calls the node."""
 
     node_type: str
     capacity: str
     share: float
     price: Price
+    machine: str = ""
 
     def usage(self, seconds: float) -> Usage:
-        return Usage(self.node_type, self.capacity, seconds, self.share)
+        cluster = self.machine.partition("/")[0]
+        return Usage(self.node_type, self.capacity, seconds, self.share, self.machine, cluster=cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class TrialDecision:
 class Trial:
     """One configuration and its training. `losses` counts workers taken away under it.
 
-    `place` is where it runs now; `booked` seconds of this attempt are charged, the last of them at `marked`.
+    `place` is where it runs now; `booked` seconds of this attempt are charged, the last of them at `marked`. A paused trial
+    has no place, and was paused at `marked`.
     """
 
     id: str
@@ -144,9 +147,9 @@ class Trial:
     def ended(self, state: State, reason: str) -> Trial:
         return replace(self, state=state, reason=reason, place=None, marked=None)
 
-    def paused(self, reason: str) -> Trial:
-        return self.ended(State.PAUSED, reason)
+    def paused(self, reason: str, now: datetime) -> Trial:
+        return replace(self.ended(State.PAUSED, reason), marked=now)
 
     def resumed(self) -> Trial:
         """Waits for a node again, as after a loss, but nothing was lost."""
-        return replace(self, state=State.WAITING, reason="")
+        return replace(self, state=State.WAITING, reason="", marked=None)

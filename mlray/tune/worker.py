@@ -58,7 +58,14 @@ def work(assigned: Work, config: Mapping[str, Any]) -> None:
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # it tells of every checkpoint
     os.setpriority(os.PRIO_PROCESS, 0, TRAINING_NICE)
     meter = Meter()
-    tune.report({"event": "began", "node": ray.get_runtime_context().get_node_id(), "seconds": 0.0})
+    tune.report(
+        {
+            "event": "began",
+            "node": ray.get_runtime_context().get_node_id(),
+            "machine": os.environ.get("MLRAY_NODE_NAME", ""),
+            "seconds": 0.0,
+        }
+    )
     try:
         _train(assigned, str(config["trial"]), dict(config["params"]), meter)
     except (MlrayError, XGBoostError, ValueError, MemoryError) as error:

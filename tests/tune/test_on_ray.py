@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 import xgboost as xgb
 
 from mlray.clock import SystemClock
@@ -18,8 +19,11 @@ from mlray.home import Home
 from mlray.launch.on_ray import Connection, status
 from mlray.ledger.entry import Cause, Charge
 from mlray.progress import Progress
+from mlray.tune.desk import ungoverned
 from mlray.tune.metrics import auc
 from mlray.tune.on_ray import Searched, tune
+from mlray.tune.orders import NONE, Orders
+from mlray.tune.search import Search
 from mlray.tune.trial import State
 from mlray.units import ZERO, Duration, Money, Price
 from mlray.vault.store import VaultAddress
@@ -81,9 +85,9 @@ class Leaping(SystemClock):
         self._ahead += max(timedelta(0), there - self.now())
 
 
-def run(work, vault: VaultAddress, till: Till, storage: Path, prices=PRICES, deadline=None, clock=None) -> Searched:
+def run(work, vault: VaultAddress, till: Till, storage: Path, prices=PRICES, deadline=None, clock=None, oversee=ungoverned) -> Searched:
     cause = Cause("tune", work.name, "flights")
-    return tune(work, vault, prices, till.limit, deadline, till.book, cause, storage, till.hear, clock)
+    return tune(work, vault, prices, till.limit, deadline, till.book, cause, storage, till.hear, clock, oversee)
 
 
 def test_six_trials_become_one_sealed_model_and_every_second_is_charged(vault, tmp_path):
@@ -174,6 +178,42 @@ def test_after_a_killed_worker_a_trial_goes_on_from_its_checkpoint_with_the_same
     by_round = {(report.round, report.auc) for report in trial.measured}
     assert len(by_round) == 10, "what was done twice came out the same"
     assert {key.split("/")[2] for key in till.charges} == {"0", "1"}
+
+
+def test_a_paused_search_gives_its_cpus_back_and_goes_on_from_its_checkpoint_with_the_same_trees(vault, tmp_path):
+    held, freed = [NONE], list[float]()
+
+    def hold(progress: Progress) -> None:
+        if not freed and "round 40/" in progress.message:
+            held[0] = Orders((("t001", "no money is left"),))
+
+    def oversee(search: Search) -> Orders:
+        if search.rests and not freed and (cpus := ray.available_resources().get("CPU", 0.0)) == 2.0:
+            freed.append(cpus)
+            held[0] = NONE
+        return held[0]
+
+    till = Till(then=hold)
+    space = LONG | {"rounds": {"kind": "int", "low": 100, "high": 101, "start": 100}}
+    work = job(**SLOW | {"space": space}, trials={"most": 1, "parallel": 1}, within=Duration(60))
+    found = run(work, vault, till, tmp_path, oversee=oversee)
+    (trial,) = found.trials
+    assert (trial.losses, trial.state, trial.reason) == (0, State.DONE, "all 100 rounds are done") and freed
+    rounds = [report.round for report in trial.measured]
+    assert rounds == sorted(rounds) and rounds[-1] == 100
+    assert len({(report.round, report.auc) for report in trial.measured}) == 10
+    assert found.spent == till.total
+
+
+def test_a_search_whose_trials_are_all_paused_ends_at_its_deadline_with_its_best(vault, tmp_path):
+    held = [NONE]
+
+    def hold(progress: Progress) -> None:
+        if "round 20/" in progress.message:
+            held[0] = Orders((("t001", "no money is left"), ("t002", "no money is left")))
+
+    found = run(job(**SLOW, within=Duration(12)), vault, Till(then=hold), tmp_path, oversee=lambda search: held[0])
+    assert found.ended == "the deadline was reached" and found.model is not None and len(found.trials) <= 2
 
 
 def test_a_parameter_xgboost_refuses_fails_each_trial_once_and_no_model_comes_out(vault, tmp_path):
