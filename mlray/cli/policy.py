@@ -46,15 +46,16 @@ def explain(file: PolicyFile, as_json: Json = False) -> None:
     from mlray.home import Home
     from mlray.jobs.purse import standing
     from mlray.ledger.store import LedgerStore
-    from mlray.policy.explain import balance_sentence
+    from mlray.policy.explain import sentences
     from mlray.policy.spec import Policy
 
     policy = load(file, Policy)
-    now = standing(LedgerStore(Home.locate().prepare().database), policy, SystemClock())
+    clock = SystemClock()
+    (claim,) = standing(LedgerStore(Home.locate().prepare().database), (policy,), clock)
     if as_json:
-        show.result(now, as_json)
+        show.result(claim.balance, as_json)
     else:
-        print(balance_sentence(policy.name, now))
+        print("\n".join(sentences(claim, clock.now())))
 
 
 @commands.command()
