@@ -87,7 +87,7 @@ def running_cluster(home: Home, file: Path = LOCAL) -> Iterator[on_ray.Connectio
         with on_ray.connect(home, name) as connection:
             yield connection
     finally:
-        on_ray.down(home, on_ray.read_cluster(file).cluster_name)
+        on_ray.down(home, on_ray.read_cluster(file, home).cluster_name)
         for key in home.environment():
             os.environ.pop(key, None)
         if before is not None:

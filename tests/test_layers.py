@@ -20,6 +20,7 @@ APART = {"ingest", "tune", "serve", "watch"}
 EDGE_NAMES = {"on_ray", "store", "__main__"}
 EDGES = {"clock", "home", "files", "database", "client", "console", "cli", "launch.shim.sitecustomize"}
 for folder, names in {
+    "market": "prices.fetch",
     "access": "audit_store",
     "vault": "living kms remote reader aws transit subject_states holdings secrets blobs objects shelf pointers witness broom",
     "ledger": "rows hours book standing sums",

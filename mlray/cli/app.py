@@ -9,7 +9,25 @@ from typing import Annotated
 import typer
 
 import mlray
-from mlray.cli import audit, backup, cluster, compare, cost, data, demo, keep, keys, policy, predict, report, schema, secret, token, work
+from mlray.cli import (
+    audit,
+    backup,
+    cluster,
+    compare,
+    cost,
+    data,
+    demo,
+    keep,
+    keys,
+    policy,
+    predict,
+    prices,
+    report,
+    schema,
+    secret,
+    token,
+    work,
+)
 
 # Plain help: formatting it with rich takes more than twice the time (docs/decisions/0004-plain-terminal-text.md).
 app = typer.Typer(name="mlray", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -36,6 +54,7 @@ for module in (demo, cluster, work, predict, cost):
 for module in (compare, report, keep, backup):
     data.commands.registered_commands += module.commands.registered_commands
 app.add_typer(policy.commands, name="policy", help="What may be spent and what is promised.")
+app.add_typer(prices.commands, name="prices", help="What clouds ask for an hour of a machine.")
 app.add_typer(data.commands, name="data", help="Sealed dataset versions.")
 app.add_typer(keys.commands, name="keys", help="Master keys: who may read.")
 app.add_typer(audit.commands, name="audit", help="What was done to keys and data.")

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlray import files
 from mlray.errors import ClusterError, SpecError
 from mlray.home import Home
 from mlray.launch import store as stores
@@ -20,6 +19,7 @@ from mlray.launch.local import LocalProvider
 from mlray.launch.machine import end_nodes, live_nodes, pids, remains
 from mlray.launch.status import NodeState, Status, missing, status_of
 from mlray.launch.store import ClusterStore
+from mlray.market.prices import store as prices
 from mlray.market.spec import Cluster
 from mlray.progress import OnProgress, Progress, silent
 
@@ -46,7 +46,8 @@ def up(home: Home, cluster_file: Path, on_progress: OnProgress = silent) -> Up:
     the cluster does not start; its hint holds what the node that failed said last.
     """
     began = time.monotonic()
-    cluster = read_cluster(cluster_file)
+    cluster = read_cluster(cluster_file, home)
+    prices.refuse_unknown(cluster, cluster_file)
     store = ClusterStore(home, cluster.cluster_name)
     with store.alone():
         if (found := _glance(store)) and found.up:
@@ -111,12 +112,12 @@ def connect(home: Home, name: str | None = None) -> Connection:
     if not found.up:
         hint = f"its log is in {store.known().scratch}; run mlray down, then mlray up {store.file}"
         raise ClusterError(f"the head of cluster {found.name} does not answer", hint=hint)
-    return Connection.open(store, read_cluster(store.file))
+    return Connection.open(store, read_cluster(store.file, home))
 
 
-def read_cluster(path: Path) -> Cluster:
-    """The cluster a file declares. Raises SpecError for a provider that mlray does not start itself."""
-    cluster = files.load(path, Cluster)
+def read_cluster(path: Path, home: Home) -> Cluster:
+    """The cluster a file declares, its prices looked up. Raises SpecError for a provider that mlray does not start itself."""
+    cluster = prices.read_cluster(home, path)
     if cluster.provider.get("module") != PROVIDER:
         found = cluster.provider.get("module") or cluster.provider.get("type")
         raise SpecError(f"{path}: provider: {found!r} is not started by mlray", hint=f"write type: external and module: {PROVIDER}")
@@ -145,7 +146,7 @@ def _glance(store: ClusterStore) -> Status | None:
     running = {node.id: pids(record, node) for node in record.live()}
     head = any(running[node.id] for node in record.live() if node.head)
     seen = seen_nodes(record.dashboard, store.token.read_text()) if head else None
-    return status_of(record, read_cluster(store.file), seen, running)
+    return status_of(record, read_cluster(store.file, store.home), seen, running)
 
 
 def _take_down(store: ClusterStore, on_progress: OnProgress) -> bool:

@@ -79,7 +79,7 @@ def missing(status: Status, cluster: Cluster) -> dict[str, int]:
 
 def _node(node: Node, cluster: Cluster, seen: tuple[Seen, ...], pids: tuple[int, ...]) -> NodeStatus:
     kind = cluster.available_node_types[node.type]
-    price = cluster.metadata.mlray.prices.get(node.type)
+    price = cluster.metadata.mlray.known.get(node.type)
     state = _state([other for other in seen if other.ip == node.ip and other.since >= node.made], bool(pids), node.keeper is not None)
     return NodeStatus(node.id, node.type, kind.capacity, kind.labels.get(ZONE_LABEL, ""), state, node.ip, pids, price, node.made)
 

@@ -26,12 +26,19 @@ class Offer:
 
 
 def offers(cluster: Cluster) -> tuple[Offer, ...]:
-    """What the cluster's autoscaler may buy: every worker type that may have at least one node."""
+    """What the cluster's autoscaler may buy: every worker type that may have at least one node and whose price is known."""
+    known = cluster.metadata.mlray.known
     return tuple(
-        _offer(cluster, name)
+        _offer(cluster, name, known[name])
         for name, kind in cluster.available_node_types.items()
-        if name != cluster.head_node_type and kind.max_workers > 0
+        if name != cluster.head_node_type and kind.max_workers > 0 and name in known
     )
+
+
+def by_type(cluster: Cluster) -> dict[str, Offer]:
+    """What each node that runs costs, the head and types that nobody may buy more of included; without those of unknown price."""
+    known = cluster.metadata.mlray.known
+    return {name: _offer(cluster, name, known[name]) for name in cluster.available_node_types if name in known}
 
 
 def cheapest(candidates: Iterable[Offer], market: str = "any", cpus: float = 0) -> Offer | None:
@@ -43,7 +50,7 @@ def cheapest(candidates: Iterable[Offer], market: str = "any", cpus: float = 0) 
     return min(fitting, key=lambda o: (o.price, o.node_type), default=None)
 
 
-def _offer(cluster: Cluster, name: str) -> Offer:
+def _offer(cluster: Cluster, name: str, price: Price) -> Offer:
     kind, market = cluster.available_node_types[name], cluster.metadata.mlray
     zone = kind.labels.get(ZONE_LABEL, "")
-    return Offer(name, zone, kind.capacity, market.prices[name], kind.resources.get("CPU", 0), market.interruptions.get(name))
+    return Offer(name, zone, kind.capacity, price, kind.resources.get("CPU", 0), market.interruptions.get(name))

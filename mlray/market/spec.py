@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from mlray.spec import Spec
-from mlray.units import Duration, Price
+from mlray.market.prices.name import Asked, PriceName
+from mlray.spec import Misplaced, Spec
+from mlray.units import Duration, Price, StoragePrice
 
 MARKET_LABEL = "ray.io/market-type"
 ZONE_LABEL = "ray.io/availability-zone"
@@ -35,8 +36,18 @@ class Interruptions(Spec):
 class Market(Spec):
     """What mlray knows of the cluster beyond what Ray knows."""
 
-    prices: dict[str, Price] = Field(description="Price of one node for an hour, by node type.")
+    prices: dict[str, Asked] = Field(
+        description="Price of one node for an hour, by node type; or where it stands in the price table, as aws/us-east-1/m7i.large/spot."
+    )
     interruptions: dict[str, Interruptions] = Field({}, description="How node types go away, by node type.")
+    storage: StoragePrice | None = Field(
+        None, description="Price of a GiB kept for a month of 730 hours; left out: what is kept is not charged."
+    )
+
+    @property
+    def known(self) -> dict[str, Price]:
+        """By node type, without those that are only named and were not found in a table."""
+        return {kind: price for kind, price in self.prices.items() if isinstance(price, Price)}
 
 
 class Metadata(Spec):
@@ -92,4 +103,12 @@ class Cluster(Spec):
         unknown = [n for n in (*self.metadata.mlray.prices, *self.metadata.mlray.interruptions) if n not in types]
         if unknown:
             raise ValueError(f"metadata.mlray names {', '.join(unknown)}, which is no node type of this file")
+        return self
+
+    @model_validator(mode="after")
+    def _named(self) -> Cluster:
+        for name, asked in self.metadata.mlray.prices.items():
+            bought = self.available_node_types[name].capacity
+            if isinstance(asked, PriceName) and asked.capacity != bought:
+                raise Misplaced(f"{asked} is a price of {asked.capacity}, and {name} is {bought}", "metadata", "mlray", "prices", name)
         return self
