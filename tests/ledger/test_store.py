@@ -1,10 +1,10 @@
-"""The ledger on disk: one contract for SQLite and PostgreSQL, with real processes that race and are killed."""
+"""The ledger on disk: one contract for SQLite and PostgreSQL, with real processes that race."""
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from mlray.database import connect
 from mlray.errors import StoreError
 from mlray.ledger.balance import balance
-from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Return, Usage
+from mlray.ledger.entry import Asked, Cause, Charge, Entry, Reservation, Return, Usage
+from mlray.ledger.meter import Metered
 from mlray.ledger.store import LedgerStore
 from mlray.policy.spec import Budget
 from mlray.units import Money
@@ -139,33 +140,40 @@ def test_processes_that_race_for_the_same_dollars_win_them_once(url: str):
     assert sum(entry.amount.micros for entry in LedgerStore(url).entries() if isinstance(entry, Reservation)) == 990_000
 
 
-WRITER = """
-import sys
-from tests.ledger.test_store import LedgerStore, spent
-url, first = sys.argv[1], int(sys.argv[2])
-store = LedgerStore(url)
-for i in range(first, 10**9):
-    store.append(spent(f"e{i}a"), spent(f"e{i}b"))
-    print(i, flush=True)
-"""
-
-
-def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(url: str):
-    acknowledged = -1
-    for round in range(6):
-        first = max(0, acknowledged)  # the last one again: what a retry would do
-        writer = _start(WRITER, url, str(first))
-        assert writer.stdout
-        seen = [int(writer.stdout.readline()) for _ in range(3 + 7 * round)]
-        writer.send_signal(signal.SIGKILL)
-        rest, _ = writer.communicate(timeout=60)
-        acknowledged = max([*seen, *map(int, rest.split())])
-    keys = [entry.key for entry in LedgerStore(url).entries()]
-    expected = {f"e{i}{half}" for i in range(acknowledged + 1) for half in "ab"}
-    unacknowledged = set(keys) - expected
-    assert expected <= set(keys) and len(keys) == len(set(keys))
-    assert unacknowledged in (set(), {f"e{acknowledged + 1}a", f"e{acknowledged + 1}b"})
-
-
 def _start(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+OLD = "CREATE TABLE ledger_entries (key VARCHAR(255) PRIMARY KEY, kind VARCHAR(12), at_us BIGINT, micros BIGINT, policy VARCHAR(255))"
+
+
+def test_a_ledger_of_an_earlier_kind_is_refused_in_a_sentence(url: str):
+    with connect(url).begin() as connection:
+        connection.execute(text(OLD))
+    with pytest.raises(StoreError, match=r"written by an earlier mlray: its entries have no grp, item.*\n.*MLRAY_DATABASE"):
+        LedgerStore(url)
+
+
+def test_two_who_charge_by_the_clock_charge_each_second_once(url: str):
+    store = LedgerStore(url)
+
+    def due(known: Mapping[str, Metered]) -> tuple[Charge, ...]:
+        return (replace(spent(f"from {known['t3'].seconds if known else 0}"), at=NOON),)
+
+    assert [charge.key for charge in store.settle(["t3", "t9"], due)] == ["from 0"]
+    assert [charge.key for charge in LedgerStore(url).settle(["t3"], due)] == ["from 12.3"]
+    assert len(store.entries()) == 2
+
+
+def test_one_job_under_two_policies_is_decided_at_once(url: str):
+    store = LedgerStore(url)
+    store.append(spent("a", "$0.70", cause=replace(CAUSE, policy="weather")), spent("b", "$0.20"))
+    asked = [Asked("flights", MIDNIGHT), Asked("delays", MIDNIGHT, lambda cause: ("team", "delays") in cause.tags)]
+    seen: list[tuple[Entry, ...]] = []
+
+    def decide(entries: tuple[tuple[Entry, ...], ...]) -> Reservation:
+        seen.extend(entries)
+        return held("r1")
+
+    assert store.reserve_under("r1/reservation", asked, decide) == held("r1")
+    assert [sum(e.amount.micros for e in entries if isinstance(e, Charge)) for entries in seen] == [200_000, 900_000]
