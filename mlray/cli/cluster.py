@@ -25,10 +25,10 @@ Name = Annotated[str | None, typer.Argument(help="The cluster; may be left out w
 def up(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of cluster/.")], as_json: Json = False) -> None:
     """Start a cluster from its file."""
     from mlray.home import Home
-    from mlray.launch import on_ray
+    from mlray.jobs import run as jobs
 
     with working() as tell:
-        done = on_ray.up(Home.locate().prepare(), file, tell)
+        done = jobs.up(Home.locate().prepare(), file, tell)
     if as_json:
         show.result(done, as_json)
     else:

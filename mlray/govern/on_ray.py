@@ -6,26 +6,31 @@ import logging
 import os
 import threading
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
-from mlray import files
-from mlray.clock import SystemClock
+from mlray.clock import Clock, SystemClock
 from mlray.errors import ClusterError, MlrayError
+from mlray.govern.actions import Notify
 from mlray.govern.cluster import LiveCluster
 from mlray.govern.loop import Governor
+from mlray.govern.machines import Machines
+from mlray.govern.register import Register
 from mlray.govern.snapshot import Watched
 from mlray.govern.store import GovernStore
 from mlray.govern.till import SLICE_S
 from mlray.home import Home
 from mlray.ledger.entry import Cause
 from mlray.ledger.store import LedgerStore
-from mlray.market.spec import NODE_TYPE_LABEL, Cluster
+from mlray.market.prices.store import read_cluster
+from mlray.market.spec import NODE_TYPE_LABEL
 from mlray.policy.allowance import Allowance
 from mlray.policy.spec import Policy
+from mlray.policy.store import PolicyStore
 
 NAME, NAMESPACE = "mlray-governor", "mlray"
 TICK_S = 5.0
@@ -36,10 +41,12 @@ DASHBOARD = "http://127.0.0.1:8265"  # Ray's own default
 class GovernorActor:
     """Ticks in a thread of its own; calls and ticks take turns. Times are in seconds."""
 
-    def __init__(self, home: Home, cluster: str, tick_s: float, slice_s: float) -> None:
-        world = LiveCluster(_file(home, cluster), os.environ.get("RAY_API_SERVER_ADDRESS", DASHBOARD))
+    def __init__(self, home: Home, cluster: str, machines: Machines, tick_s: float, slice_s: float) -> None:
+        clock = SystemClock()
+        world = LiveCluster(home, cluster, os.environ.get("RAY_API_SERVER_ADDRESS", DASHBOARD), machines, clock)
         stores = LedgerStore(home.database), GovernStore(home.database, cluster)
-        self._governor = Governor(world, *stores, SystemClock(), slice_s)
+        policies = partial(_policies, PolicyStore(home.database), Register(home.database, cluster), clock)
+        self._governor = Governor(world, *stores, clock, policies=policies, tell=_tell, slice_s=slice_s, tick_s=tick_s)
         self._turn = threading.RLock()
         self._tick_s = tick_s
         threading.Thread(target=self._run, daemon=True, name="governor").start()
@@ -75,17 +82,33 @@ class GovernorActor:
             SystemClock().sleep(self._tick_s)
 
 
-def start_governor(home: Home, cluster: str, tick_s: float = TICK_S, slice_s: float = SLICE_S) -> None:
-    """Starts the cluster's governor on its head, or leaves the one that runs. Returns when it answers.
+def _policies(store: PolicyStore, register: Register, clock: Clock) -> tuple[Policy, ...]:
+    """Those in force, and those that running jobs brought along and nobody has put in force in another wording."""
+    known = {policy.name: policy for policy in (*register.policies(clock.now()), *store.in_force())}
+    return tuple(known[name] for name in sorted(known))
+
+
+def _tell(notice: Notify) -> None:
+    """The journal holds it as well, for `mlray why`."""
+    logging.getLogger(__name__).warning("%s: %s", notice.subject, notice.reason)
+
+
+def start_governor(
+    home: Home, cluster: str, machines: Machines, tick_s: float = TICK_S, slice_s: float = SLICE_S, wait: bool = True
+) -> None:
+    """Starts the cluster's governor on its head, or leaves the one that runs. Returns when it answers, or at once.
 
     It takes no CPU, is started anew whenever it dies, and ends with the cluster. Ray must be connected.
     """
-    head = files.load(_file(home, cluster), Cluster).head_node_type
+    head = read_cluster(home, _file(home, cluster)).head_node_type
     options = {"name": NAME, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "max_restarts": -1}
-    actor = ray.remote(GovernorActor).options(
-        **options, max_task_retries=-1, num_cpus=0, max_concurrency=8, label_selector={NODE_TYPE_LABEL: head}
+    actor = (
+        ray.remote(GovernorActor)
+        .options(**options, max_task_retries=-1, num_cpus=0, max_concurrency=8, label_selector={NODE_TYPE_LABEL: head})
+        .remote(home, cluster, machines, tick_s, slice_s)
     )
-    _answer(actor.remote(home, cluster, tick_s, slice_s).allowance.remote(""))
+    if wait:
+        _answer(actor.allowance.remote(""))
 
 
 def watch(deployment: str, policy: Policy, cpus: float, cause: Cause, market: str = "any") -> Allowance | None:

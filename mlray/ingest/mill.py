@@ -5,6 +5,7 @@ An edge: it reads the source, writes parts, and asks Ray on which node it is.
 
 from __future__ import annotations
 
+import os
 import secrets as random
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -204,7 +205,9 @@ def this_node() -> Usage:
     labels, node = context.get_node_labels(), context.get_node_id()
     cpus = next((n["Resources"].get("CPU", CPUS) for n in ray.nodes() if n["NodeID"] == node), CPUS)
     capacity = labels.get(MARKET_LABEL, Capacity.ON_DEMAND)
-    return Usage(labels.get(NODE_TYPE_LABEL, ""), str(capacity), 0.0, min(1.0, CPUS / cpus))
+    machine = os.environ.get("MLRAY_NODE_NAME", "")
+    share = min(1.0, CPUS / cpus)
+    return Usage(labels.get(NODE_TYPE_LABEL, ""), str(capacity), 0.0, share, machine, cluster=machine.partition("/")[0])
 
 
 def _report(job: IngestJob, cut: Cut, rows: int, refined: Refined, parts: tuple[Part, ...], usage: Usage) -> BlockReport:

@@ -13,14 +13,16 @@ from mlray.errors import ClusterError, RefusedError, SpecError
 from mlray.home import Home
 from mlray.ingest.report import Ingested
 from mlray.ingest.spec import IngestJob
+from mlray.jobs import begun
 from mlray.jobs.desk import Desk, desk
 from mlray.jobs.endpoints import Endpoint, endpoints, remember
+from mlray.jobs.governor import govern, govern_soon
 from mlray.jobs.purse import standing
 from mlray.jobs.read import Written, written
 from mlray.launch import on_ray as launch
 from mlray.launch.on_ray import Connection, connect
 from mlray.ledger.entry import Usage
-from mlray.policy.admission import Ask, Refused, admit
+from mlray.policy.admission import Refused, admit_under
 from mlray.policy.allowance import Allowance
 from mlray.policy.spec import Policy, Stage
 from mlray.progress import OnProgress, Progress, silent
@@ -50,9 +52,10 @@ def ingest(
     from mlray.ingest import follow as following
     from mlray.ingest import on_ray as ingesting
 
-    with desk(job, IngestJob, Stage.INGEST, policy, home, cluster) as at, at.purse(at.ask("any", ingesting.CPUS)) as money:
+    with desk(job, IngestJob, Stage.INGEST, policy, home, cluster) as at, begun.ingesting(at, ingesting.CPUS, on_progress) as (money, seen):
 
         def used(key: str, usage: Usage) -> None:
+            seen.go_on()
             if money.charge(at.charge(key, usage)) < ZERO:
                 raise RefusedError(f"{at.job.name} was stopped: it spent {money.spent}, and {money.limit} was set aside for it")
 
@@ -88,7 +91,7 @@ def tune(
     """
     from mlray.tune import on_ray as tuning
 
-    with desk(job, TuneJob, Stage.TUNE, policy, home, cluster) as at, at.purse(_one_trial(at)) as money:
+    with desk(job, TuneJob, Stage.TUNE, policy, home, cluster) as at, begun.searching(at, on_progress) as (money, oversee):
         return tuning.tune(
             at.job,
             at.vault,
@@ -99,6 +102,7 @@ def tune(
             cause=at.cause,
             storage=at.home.root / "searches",
             on_progress=on_progress,
+            oversee=oversee,
         )
 
 
@@ -117,6 +121,7 @@ def deploy(
     from mlray.serve import on_ray as serving
 
     with desk(job, ServeJob, Stage.SERVE, policy, home, cluster) as at:
+        begun.tell(at.cause.stage, at.notes, on_progress)
         _admitted(at)
         room = _governed(at)
         most = at.policy.availability.replicas.high
@@ -184,23 +189,20 @@ def _step(step: Written, home: Home, cluster: Connection, on_progress: OnProgres
             return deploy(step.path, home=home, cluster=cluster, on_progress=on_progress)
 
 
-def _one_trial(at: Desk[TuneJob]) -> Ask:
-    return at.ask(at.job.trials.market, at.job.trials.cpus)
-
-
 def _admitted(at: Desk[ServeJob]) -> None:
     """Serving sets nothing aside: the governor charges it as it runs, and lowers its allowance as the money goes."""
     ask = at.ask(at.job.replica.market, at.job.replica.cpus, at.policy.availability.min_ready)
-    answer = admit(ask, at.policy, standing(at.ledger, at.policy, at.clock))
+    answer = admit_under(ask, standing(at.ledger, at.policies, at.clock, at.held()))
     if isinstance(answer, Refused):
-        raise RefusedError(answer.reason, hint=f"raise the budget of policy {at.policy.name}, or wait for its next window")
+        name = answer.policy or at.policy.name
+        raise RefusedError(answer.reason, hint=f"raise the budget of policy {name}, or wait for its next window")
 
 
 def _governed(at: Desk[ServeJob]) -> Allowance:
     """Under government before the first replica runs, so that no second of it goes uncounted."""
     from mlray.govern import on_ray as governor
 
-    governor.start_governor(at.home, at.connection.name)
+    govern(at.home, at.connection.name)
     room = governor.watch(at.job.deployment, at.policy, at.job.replica.cpus, at.cause, at.job.replica.market)
     if room is None:
         raise ClusterError("the governor cannot see the cluster yet", hint="run the same command again in a few seconds")
@@ -212,6 +214,14 @@ def settle() -> None:
     from mlray.govern import on_ray as governor
 
     governor.charge_now()
+
+
+def up(home: Home, file: Path, on_progress: OnProgress = silent) -> launch.Up:
+    """Starts the cluster of a file, and its governor soon after; a cluster that is up is left as it is."""
+    done = launch.up(home, file, on_progress)
+    if done.fresh:
+        govern_soon(home, done.status)
+    return done
 
 
 def down(home: Home, cluster: str, on_progress: OnProgress = silent) -> bool:

@@ -13,6 +13,7 @@ from mlray.launch.status import Seen
 
 NODES = "/api/v0/nodes?detail=1&limit=1000"
 SERVE = "/api/serve/applications/"
+JOBS = "/api/jobs/"
 
 
 def seen_nodes(url: str, token: str, wait_s: float = 5.0) -> tuple[Seen, ...] | None:
@@ -39,6 +40,14 @@ def seen_replicas(url: str, token: str, wait_s: float = 5.0) -> dict[str, tuple[
     return {name: _replicas(found["deployments"].values()) for name, found in applications.items()}
 
 
+def begin(url: str, token: str, entrypoint: str, wait_s: float = 10.0) -> None:
+    """Has the head run a command as a Ray job, in the environment of its node. Raises ClusterError when it does not take it."""
+    try:
+        _ask(url + JOBS, token, wait_s, json.dumps({"entrypoint": entrypoint}).encode())
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"the head at {url} does not take a job: {error}") from error
+
+
 def _replicas(deployments: Iterable[dict[str, Any]]) -> tuple[int, int]:
     known = tuple(deployments)
     ready = sum(replica["state"] == "RUNNING" for one in known for replica in one["replicas"])
@@ -51,7 +60,12 @@ def _seen(node: dict[str, Any]) -> Seen:
 
 
 def _get(url: str, token: str, wait_s: float) -> Any:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    return _ask(url, token, wait_s, None)
+
+
+def _ask(url: str, token: str, wait_s: float, body: bytes | None) -> Any:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, body, headers)
     # The proxies of the environment are for the world outside; the head is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=wait_s) as reply:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlray.launch.record import REPLICA_PORTS, Node, Record
+from mlray.launch.record import REPLICA_PORTS, Node, Record, machine
 from mlray.serve.settings import SETTINGS
 
 # A node that is killed is noticed after 2 to 4 s; with Ray's defaults it took 14 to 15 s. Its port refuses at once, so the
@@ -62,6 +62,7 @@ def node_environment(
         "AUTOSCALER_METRIC_PORT": str(record.ports.autoscaler_metrics),
         "DASHBOARD_METRIC_PORT": str(record.ports.dashboard_metrics),
         "MLRAY_NODE": node.id,
+        "MLRAY_NODE_NAME": machine(record.name, node),
         "MLRAY_NODE_IP": node.ip,
         "MLRAY_NODE_DIR": node.folder,
         "TMPDIR": node.folder,  # what processes that are killed leave there goes with the node

@@ -46,7 +46,7 @@ def lives(keeper: Keeper) -> bool:
 
 
 def tree(root: Keeper, others: Iterable[Keeper] = ()) -> tuple[int, ...]:
-    """The pids below `root`, without those below `others`.
+    """The pids below `root`, without those below `others` and without this process: a cluster that takes itself down ends the rest.
 
     Nodes nest (the head's autoscaler starts the workers), so a node's own tree ends where another's begins. Should the
     keeper itself be gone, its orphans are still found by the session they were started in.
@@ -57,7 +57,7 @@ def tree(root: Keeper, others: Iterable[Keeper] = ()) -> tuple[int, ...]:
     found |= {p.pid for p in table.values() if p.session == root.pid and p.started >= root.started}
     while more := {p.pid for p in table.values() if p.parent in found and p.pid not in roots} - found:
         found |= more
-    return tuple(sorted(found - {root.pid}))
+    return tuple(sorted(found - {root.pid, os.getpid()}))
 
 
 def command(pid: int) -> tuple[str, ...]:

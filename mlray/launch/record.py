@@ -112,6 +112,11 @@ class Record:
         return cls(**{**value, "ports": Ports(**value["ports"]), "nodes": nodes})
 
 
+def machine(cluster: str, node: Node) -> str:
+    """What the ledger calls a node: its name is used again by the next cluster, and this never is."""
+    return f"{cluster}/{node.id}/{node.made:.0f}"
+
+
 def memory_of(scratch: Path) -> Path:
     return Path("/dev/shm") / f"{scratch.parent.name}-{scratch.name}"
 

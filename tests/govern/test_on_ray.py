@@ -13,9 +13,13 @@ from typing import Any
 
 import pytest
 
+from mlray.clock import SystemClock
 from mlray.govern import on_ray as governor
+from mlray.govern.cluster import LiveCluster
+from mlray.govern.snapshot import Watched
 from mlray.govern.store import GovernStore
 from mlray.home import Home
+from mlray.launch.governed import LocalMachines
 from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.ledger.store import LedgerStore
 from mlray.policy.allowance import Allowance, Bound
@@ -41,6 +45,7 @@ class Scene:
     home: Home
     cluster: str
     head_ip: str
+    dashboard: str
 
     @property
     def ledger(self) -> LedgerStore:
@@ -63,11 +68,11 @@ def scene(shared_cluster: Shared) -> Iterator[Scene]:
     from ray import serve
 
     home, connection = shared_cluster.home, shared_cluster.connection
-    governor.start_governor(home, connection.name, tick_s=0.5, slice_s=1.0)
+    governor.start_governor(home, connection.name, LocalMachines(home, connection.name), tick_s=0.5, slice_s=1.0)
     toy = serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 0.5})(Toy)
     serve.start(http_options={"location": "NoServer"})
     serve.run(toy.bind(), name="toy", route_prefix=None)
-    yield Scene(home, connection.name, connection.head_ip)
+    yield Scene(home, connection.name, connection.head_ip, connection.dashboard)
     ray.kill(ray.get_actor(governor.NAME, governor.NAMESPACE))
     serve.shutdown()
 
@@ -96,7 +101,7 @@ def test_the_governor_runs_on_the_head_and_is_started_once(scene: Scene):
     import ray
     from ray.util.state import list_actors
 
-    governor.start_governor(scene.home, scene.cluster)
+    governor.start_governor(scene.home, scene.cluster, LocalMachines(scene.home, scene.cluster))
     found = list(list_actors(filters=[("name", "=", governor.NAME), ("state", "=", "ALIVE")]))
     assert len(found) == 1
     heads = [n["NodeID"] for n in ray.nodes() if n["Labels"].get("mlray.io/node-type") == "head"]
@@ -110,6 +115,20 @@ def test_two_replicas_are_charged_from_their_start_on_the_nodes_they_stand_on(sc
     assert {(c.usage.node_type, c.usage.capacity) for c in scene.charges()} <= {("spot", "spot"), ("on-demand", "on-demand")}
     assert all(c.amount > Money(0) for c in scene.charges())
     _contiguous(found)
+
+
+def test_it_sees_every_node_with_its_price_and_who_stands_on_it(scene: Scene):
+    watch()
+    world = LiveCluster(scene.home, scene.cluster, scene.dashboard, LocalMachines(scene.home, scene.cluster), SystemClock())
+    watched = Watched("toy", POLICY, 0.5, "any", CAUSE)
+    (replicas,) = world.replicas((watched,), world.offers()).values()
+    nodes = {node.id.split("/")[1]: node for node in world.nodes()}
+    assert {replica.node for replica in replicas} == {nodes["spot-1"].id} and nodes["spot-1"].id.startswith(f"{scene.cluster}/spot-1/")
+    assert [(n.head, n.state, n.tenants, str(n.offer and n.offer.price)) for n in nodes.values()] == [
+        (True, "running", ("toy",), "$0.10/h"),
+        (False, "running", ("toy",), "$0.97/h"),
+    ]
+    assert nodes["spot-1"].busy_cpus == 1.0 and nodes["spot-1"].idle_since is None
 
 
 def test_a_killed_governor_comes_back_and_charges_the_gap_once(scene: Scene):
