@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def lives(trace: Trace) -> Iterator[Life]:
     for level in range(1, int(trace.nodes.max(initial=0)) + 1):
         up = trace.nodes >= level
         edges = [0, *(np.flatnonzero(np.diff(up)) + 1).tolist(), len(up)]
-        for first, last in zip(edges[1:-1], edges[2:], strict=True):
+        for first, last in pairwise(edges[1:]):
             if up[first]:
                 yield (last - first) * trace.tick_s, last < len(up)
 

@@ -47,8 +47,8 @@ def test_a_loss_is_booked_at_its_age(seconds: float, span: int):
 def test_a_recording_counts_whole_lives_by_age_and_the_cut_ones_by_their_hours():
     """Up 2 h (begin not seen), down 1 h, up 3 h, down 2 h, up 1 h (goes on)."""
     found = Lives.of(trace(1, 1, 0, 1, 1, 1, 0, 0, 1))
-    assert found.losses == (0, 0, 0, 1, 0, 1) and sum(found.hours) == 6 and found.hours[-1] == 2
-    assert (found.returns, found.away_h) == (2, 3)
+    assert list(found.losses) == [0, 0, 0, 1, 0, 1]
+    assert [sum(found.hours), found.hours[-1], found.returns, found.away_h] == [6, 2, 2, 3]
 
 
 def test_each_node_of_a_zone_is_a_life():
