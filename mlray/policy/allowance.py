@@ -1,42 +1,27 @@
-"""Allowance: what the policy promises and the balance can pay, as the room a deployment has to scale."""
+"""Allowance: what policies promise and their balances can pay, as the room a deployment has to scale."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from functools import partial
-from math import comb
 
 from mlray.ledger.balance import Balance
-from mlray.market.spec import Interruptions
-from mlray.policy.explain import moment
-from mlray.policy.spec import Availability, Policy, Stage, WhenShort
-from mlray.units import ZERO, Money
+from mlray.ledger.entry import Cause
+from mlray.policy.claim import Claim
+from mlray.policy.floor import Footing
+from mlray.policy.room import Room, room
+from mlray.policy.room_sentences import floor_sentence, gone_sentence, pays_sentence, stopped_sentence, whose, zero_sentence
+from mlray.policy.spec import Policy, SpotTolerance, Stage
+from mlray.units import ZERO, Duration, Money
 
-
-@dataclass(frozen=True, slots=True)
-class Footing:
-    """What a deployment's replicas stand on.
-
-    `hourly` is what one replica costs for an hour (None: unknown). `spot_share` is the part of the replicas that may be
-    on spot; `spot` and `on_demand` say how such nodes go away (None: the cluster file does not say).
-    """
-
-    hourly: Money | None
-    running: int
-    spot_share: float
-    spot: Interruptions | None = None
-    on_demand: Interruptions | None = None
-
-
-HOUR = timedelta(hours=1)
-# At exactly what the money pays, a replica would come and go with every cent; a new one must be paid with some left.
-TO_SPARE = 0.05
+# How long until the next look, where the caller does not say.
+TICK = Duration(5)
 
 
 class Bound(StrEnum):
-    """What bounds a deployment: its policy alone, money that is short, gone, or given up on, or what is not known."""
+    """What bounds a deployment: its policies alone, money that is short, gone, or given up on, or what is not known."""
 
     OPEN = "open"
     SHORT = "short"
@@ -47,119 +32,116 @@ class Bound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The room to scale until the next look: `floor..ceiling` replicas, `spot_share` of them on spot at most, and why."""
+    """The room to scale until the next look: `floor..ceiling` replicas, `spot_share` of them on spot at most, and why.
+
+    `on_demand` of them are never on spot. `policy` is the one whose money or promise decides.
+    """
 
     floor: int
     ceiling: int
     spot_share: float
     reason: str
     bound: Bound = Bound.OPEN
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """The fewest replicas that keep the promise, and why. `met` is false where even the most allowed do not."""
-
-    replicas: int
-    met: bool
-    reason: str
+    on_demand: int = 0
+    policy: str = ""
 
 
 def allow(
-    policy: Policy, balance: Balance | None, footing: Footing, now: datetime, others: Money = ZERO, before: Allowance | None = None
+    policy: Policy,
+    balance: Balance | None,
+    footing: Footing,
+    now: datetime,
+    others: Money = ZERO,
+    before: Allowance | None = None,
+    tick: Duration = TICK,
 ) -> Allowance:
-    """The room a deployment has until its budget renews.
+    """The room a deployment has under one policy, as `allow_under` has it; limits on jobs, teams or tags do not count here."""
+    return allow_under((Claim(policy, balance, others),), Cause(Stage.SERVE, "", policy.name), footing, now, before, tick)
 
-    `others` is what the other deployments of the policy will have cost by then if they go on as they are; `before` is
-    the room it has now. The floor comes from the promise, the ceiling from the money. An unknown price or balance holds
-    the floor and lets nothing grow.
+
+def allow_under(
+    claims: Sequence[Claim], cause: Cause, footing: Footing, now: datetime, before: Allowance | None = None, tick: Duration = TICK
+) -> Allowance:
+    """The room a deployment has until a budget renews, under every policy that governs it.
+
+    The floor is the highest that keeps each policy's own promise (its min_ready, target, survive and zones belong together: mixing those
+    of two policies would keep a promise that nobody made), the ceiling the lowest that each one's replicas, money and hourly rate allow.
+    An unknown price or balance holds the floor and lets nothing grow. Where a policy says `when_short: stop`, the floor is given up
+    while the money still pays until the next look, `tick` from now, so that no more than that is ever spent too much. The hourly rate
+    bounds growth and never the floor: it would come back within the hour. Raises ValueError without a claim.
     """
-    floor, high = solve_floor(policy.availability, footing), policy.availability.replicas.high
-    room = partial(Allowance, floor.replicas, spot_share=footing.spot_share)
-    if balance is None or footing.hourly is None:
-        what = "balance of the policy" if balance is None else "price of a replica"
-        return _held(before or room(high, reason=""), footing, what)
-    if balance.left(Stage.SERVE) <= ZERO:
-        return _spent(policy, balance, floor, footing)
-    left = max(ZERO, balance.left(Stage.SERVE) - others)
-    paid = _paid(left, footing.hourly, footing.running, (balance.window_end - now) / HOUR)
-    why = f"{floor.reason}; {left} left pays {_count(paid)} at {footing.hourly}/h each until {moment(balance.window_end)}"
-    if paid < floor.replicas:
-        return room(floor.replicas, reason=f"{why}: the floor is held, nothing grows", bound=Bound.SHORT)
-    return room(min(paid, high), reason=why, bound=Bound.OPEN if paid >= high else Bound.SHORT)
+    if not claims:
+        raise ValueError("a deployment without a policy has no allowance: what nobody pays for does not run")
+    terms = _spot(claims)
+    rooms = tuple(room(claim, cause, footing, terms, now, tick) for claim in claims)
+    low = max(rooms, key=lambda one: one.floor.replicas)
+    return _strictest(_Rooms(rooms, low, _most(rooms, low), footing, terms), before)
 
 
-def solve_floor(promise: Availability, footing: Footing) -> Floor:
-    """The smallest n with P(at least min_ready of n replicas are ready) >= target, inside the replicas allowed."""
-    low, high = max(promise.replicas.low, promise.min_ready), promise.replicas.high
-    single = ready_share(footing)
-    if single is None:
-        return Floor(low, False, f"{low} held for {promise.min_ready} ready; how often spot is interrupted is not declared")
-    kept = {n: at_least(promise.min_ready, n, single) for n in range(low, high + 1)}
-    enough = [n for n, chance in kept.items() if chance >= promise.target.fraction]
-    if not enough:
-        return Floor(
-            high,
-            False,
-            f"target {promise.target} cannot be met: {high} replicas keep {promise.min_ready} ready {_percent(kept[high])} of the time",
-        )
-    n = enough[0]
-    return Floor(n, True, f"{n} keep {promise.min_ready} ready {_percent(kept[n])} of the time (target {promise.target})")
+@dataclass(frozen=True, slots=True)
+class _Rooms:
+    """What all policies give: `low` has the highest floor, and no more than `high` replicas may be asked for."""
+
+    all: tuple[Room, ...]
+    low: Room
+    high: int
+    footing: Footing
+    terms: SpotTolerance
+
+    @property
+    def floor(self) -> int:
+        return min(self.low.floor.replicas, self.high)
+
+    def give(self, floor: int, ceiling: int, reason: str, bound: Bound, by: Room) -> Allowance:
+        share = min(self.footing.spot_share, self.terms.share.fraction)
+        return Allowance(floor, ceiling, share, reason, bound, self.terms.on_demand, by.claim.policy.name)
 
 
-def ready_share(footing: Footing) -> float | None:
-    """The share of time one replica is ready, averaged over spot and on-demand; None where spot's is not declared.
-
-    Per capacity type: time between interruptions / (that + recovery), the steady-state availability of an alternating
-    renewal process (Barlow and Proschan, Mathematical Theory of Reliability, 1965). On-demand without interruptions
-    declared stays ready. Averaging two types is on the safe side: by Hoeffding (Annals of Math. Statistics 27, 1956,
-    theorem 4) unequal chances keep "at least k" at least as likely as their mean, for k up to the expected number.
-    """
-    if footing.spot_share > 0 and footing.spot is None:
-        return None
-    spot, steady = _steady(footing.spot), _steady(footing.on_demand)
-    return footing.spot_share * spot + (1 - footing.spot_share) * steady
+def _spot(claims: Sequence[Claim]) -> SpotTolerance:
+    """The strictest terms: of several policies the smallest share on spot, and the most that is always on demand."""
+    if len(claims) == 1:
+        return claims[0].policy.spot
+    spots = [claim.policy.spot for claim in claims]
+    return SpotTolerance(share=min(s.share for s in spots), on_demand=max(s.on_demand for s in spots))
 
 
-def at_least(k: int, n: int, chance: float) -> float:
-    """P(Binomial(n, chance) >= k): k of n replicas ready, each on its own.
-
-    Replicas that go away together break the independence: nine of ten interruptions of one type and zone fall within
-    minutes of each other, so a promise above what one zone holds needs several.
-    """
-    missing = sum(comb(n, i) * chance**i * (1 - chance) ** (n - i) for i in range(min(k, n + 1)))
-    return max(0.0, 1.0 - missing)
-
-
-def _steady(rate: Interruptions | None) -> float:
-    return 1.0 if rate is None else rate.every.seconds / (rate.every.seconds + rate.recovery.seconds)
+def _most(rooms: Sequence[Room], low: Room) -> int:
+    """The most replicas that may be asked for. A promise widens what another policy allows."""
+    promises = [room.promise.availability for room in rooms]
+    most = min(p.replicas.high for p in promises)
+    if len(rooms) > 1:
+        most = max(most, *(p.min_ready + p.survive for p in promises))
+    # Where a first replica takes too long one stays, even where a window says that none is wanted.
+    return most or min(1, low.floor.replicas)
 
 
-def _held(before: Allowance, footing: Footing, what: str) -> Allowance:
-    ceiling = max(before.floor, min(footing.running, before.ceiling))
-    reason = f"the {what} is not known, so nothing grows: {before.floor} to {ceiling} held"
-    return Allowance(before.floor, ceiling, footing.spot_share, reason, Bound.UNKNOWN)
+def _strictest(rooms: _Rooms, before: Allowance | None) -> Allowance:
+    low, floor, high = rooms.low, rooms.floor, rooms.high
+    if high == 0:
+        return rooms.give(0, 0, zero_sentence(rooms.all), Bound.OPEN, low)
+    for one in rooms.all:
+        if one.stops:
+            return rooms.give(0, 0, stopped_sentence(one, rooms.all, floor), Bound.STOPPED, one)
+    unread = next((one for one in rooms.all if one.found is None), None)
+    if unread is not None or rooms.footing.hourly is None:
+        what = f"balance of {whose(unread, rooms.all)}" if unread else "price of a replica"
+        return _held(rooms, before, what, unread or low)
+    why = floor_sentence(low, rooms.all, floor)
+    for one in rooms.all:
+        if one.left <= ZERO:
+            return rooms.give(floor, floor, f"{why}; {gone_sentence(one, rooms.all)}", Bound.SPENT, one)
+    tight = min(rooms.all, key=lambda one: (one.pays, one.left.micros))
+    why = f"{why}; {pays_sentence(tight, rooms.all, rooms.footing.hourly)}"
+    if tight.pays < floor:
+        return rooms.give(floor, floor, f"{why}: the floor is held, nothing grows", Bound.SHORT, tight)
+    if tight.pays < high:
+        return rooms.give(floor, tight.pays, why, Bound.SHORT, tight)
+    return rooms.give(floor, high, why, Bound.OPEN, low)
 
 
-def _spent(policy: Policy, balance: Balance, floor: Floor, footing: Footing) -> Allowance:
-    gone, n = f"no money is left for serve until {moment(balance.window_end)}", floor.replicas
-    if policy.budget.when_short.serve == WhenShort.STOP:
-        return Allowance(0, 0, footing.spot_share, f"{gone}; when_short: stop gives up the floor of {n}", Bound.STOPPED)
-    return Allowance(n, n, footing.spot_share, f"{floor.reason}; {gone}; when_short: keep-floor holds it", Bound.SPENT)
-
-
-def _paid(left: Money, hourly: Money, running: int, hours: float) -> int:
-    """Whole replicas that `left` pays for `hours`: those that run to the last cent, more only with TO_SPARE."""
-    each = hourly.micros * hours
-    if each <= 0:
-        return 1_000_000
-    return max(int(left.micros / (each * (1 + TO_SPARE))), min(int(left.micros / each), running))
-
-
-def _count(paid: int) -> str:
-    return "more than 1000 replicas" if paid > 1000 else f"{paid} replica{'' if paid == 1 else 's'}"
-
-
-def _percent(chance: float) -> str:
-    """Rounded down to four decimals, so that 99.9999% never reads as a certainty."""
-    return f"{int(chance * 1_000_000) / 10_000:g}%"
+def _held(rooms: _Rooms, before: Allowance | None, what: str, by: Room) -> Allowance:
+    """What was given stays as it is, inside what is allowed now."""
+    floor = rooms.floor if before is None else min(before.floor, rooms.high)
+    most = rooms.high if before is None else min(before.ceiling, rooms.high)
+    ceiling = max(floor, min(rooms.footing.running, most))
+    return rooms.give(floor, ceiling, f"the {what} is not known, so nothing grows: {floor} to {ceiling} held", Bound.UNKNOWN, by)

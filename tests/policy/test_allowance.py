@@ -16,7 +16,8 @@ from mlray.ledger.balance import Balance, balance
 from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.market.offer import offers
 from mlray.market.spec import Cluster, Interruptions
-from mlray.policy.allowance import Allowance, Bound, Footing, allow, at_least, ready_share, solve_floor
+from mlray.policy.allowance import Allowance, Bound, allow
+from mlray.policy.floor import Footing, at_least, ready_share, solve_floor
 from mlray.policy.spec import Policy
 from mlray.units import Duration, Money
 
@@ -59,7 +60,7 @@ def room(amount_spent: str, now: datetime = NOON, running: int = 2, others: str 
 def test_one_ready_replica_at_three_nines_takes_two_on_spot():
     floor = solve_floor(policy().availability, footing())
     assert (floor.replicas, floor.met) == (2, True)
-    assert floor.reason == "2 keep 1 ready 99.9931% of the time (target 99.9%)"
+    assert floor.reason == "2 keep 1 ready 99.9931% of the time (target 99.9%, if each is lost on its own)"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_half_on_spot_is_half_as_often_gone():
 def test_a_target_beyond_the_most_replicas_says_what_can_be_reached():
     floor = solve_floor(policy(2, "1..2", "99.9%").availability, footing())
     assert (floor.replicas, floor.met) == (2, False)
-    assert floor.reason == "target 99.9% cannot be met: 2 replicas keep 2 ready 98.3539% of the time"
+    assert floor.reason == "target 99.9% cannot be met: 2 replicas keep 2 ready 98.3539% of the time, if each is lost on its own"
 
 
 def test_spot_without_declared_interruptions_holds_the_promise_and_says_so():
@@ -164,4 +165,4 @@ def test_the_example_is_payable_from_midnight_to_midnight(node_type: str, ceilin
     stands = Footing(hourly, 2, 1.0, found["spot"].interruptions)
     whole_day = allow(example, balance(example.budget, (), MIDNIGHT), stands, MIDNIGHT)
     assert (whole_day.floor, whole_day.ceiling) == (2, ceiling)
-    assert whole_day.reason.startswith("2 keep 1 ready 99.9995% of the time (target 99.9%); $60.00 left pays")
+    assert whole_day.reason.startswith("2 keep 1 ready 99.9995% of the time (target 99.9%, if each is lost on its own); $60.00 left pays")
