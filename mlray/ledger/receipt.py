@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -23,6 +24,7 @@ GROUPS: dict[str, Callable[[Charge], str]] = {
     "state": lambda c: c.usage.state,
     "cluster": lambda c: c.usage.cluster,
     "waste": lambda c: c.waste,
+    "tags": lambda c: json.dumps(c.cause.tags),
     "day": lambda c: f"{c.at.astimezone(UTC):%Y-%m-%d}",
     "hour": lambda c: f"{c.at.astimezone(UTC):%Y-%m-%dT%H:00Z}",
 }

@@ -50,6 +50,14 @@ def cheapest(candidates: Iterable[Offer], market: str = "any", cpus: float = 0) 
     return min(fitting, key=lambda o: (o.price, o.node_type), default=None)
 
 
+def on_demand(offer: Offer, candidates: Iterable[Offer]) -> Price | None:
+    """What a node like this one costs on demand: one with as many CPUs, the cheapest. None, and no savings, where there is none."""
+    if offer.capacity == Capacity.ON_DEMAND:
+        return offer.price
+    alike = [o.price for o in candidates if o.capacity == Capacity.ON_DEMAND and o.cpus == offer.cpus]
+    return min(alike, default=None)
+
+
 def _offer(cluster: Cluster, name: str, price: Price) -> Offer:
     kind, market = cluster.available_node_types[name], cluster.metadata.mlray
     zone = kind.labels.get(ZONE_LABEL, "")

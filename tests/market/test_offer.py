@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlray.market.offer import Offer, cheapest, offers
+from mlray.market.offer import Offer, cheapest, offers, on_demand
 from mlray.market.spec import MARKET_LABEL, ZONE_LABEL, Capacity, Cluster
 from mlray.units import Price
 
@@ -56,3 +56,14 @@ def test_no_offer_fits_three_cpus_on_nodes_of_two():
 def test_half_a_cpu_is_a_quarter_of_a_node_of_two():
     offer = Offer("spot", "az1", Capacity.SPOT, Price.parse("$0.97/h"), 2)
     assert (offer.share(0.5), offer.share(4)) == (0.25, 1.0)
+
+
+def test_what_a_spot_node_would_cost_on_demand_is_the_price_of_one_as_large():
+    spot = Offer("s", "a", Capacity.SPOT, Price.parse("$0.10/h"), 2)
+    dear, cheap, large = (
+        Offer(name, "a", Capacity.ON_DEMAND, Price.parse(price), cpus)
+        for name, price, cpus in (("d", "$0.40/h", 2), ("c", "$0.30/h", 2), ("l", "$0.20/h", 4))
+    )
+    assert on_demand(spot, [spot, dear, cheap, large]) == cheap.price
+    assert on_demand(dear, [cheap]) == dear.price
+    assert on_demand(spot, [spot, large]) is None
