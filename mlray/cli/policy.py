@@ -11,6 +11,7 @@ from mlray.cli import show
 from mlray.cli.options import Json
 
 if TYPE_CHECKING:
+    from mlray.jobs.explaining import Explained
     from mlray.jobs.policies import Policies
     from mlray.policy.change import Standing
 
@@ -39,23 +40,19 @@ def check(files: Annotated[list[Path], typer.Argument(metavar="POLICY...", help=
 
 
 @commands.command()
-def explain(file: PolicyFile, as_json: Json = False) -> None:
-    """What a policy has left now, by kind of work."""
-    from mlray.clock import SystemClock
-    from mlray.files import load
+def explain(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of policies/, or a job whose policies are wanted.")],
+    as_json: Json = False,
+) -> None:
+    """What a policy has left now; for a job, which policies govern it and which of them sets each bound."""
     from mlray.home import Home
-    from mlray.jobs.purse import standing
-    from mlray.ledger.store import LedgerStore
-    from mlray.policy.explain import sentences
-    from mlray.policy.spec import Policy
+    from mlray.jobs.explaining import explain as explained
 
-    policy = load(file, Policy)
-    clock = SystemClock()
-    (claim,) = standing(LedgerStore(Home.locate().prepare().database), (policy,), clock)
+    found = explained(Home.locate(), file)
     if as_json:
-        show.result(claim.balance, as_json)
+        show.result(found[0].claims[0].balance if found[0].bounds is None else {"jobs": [_job(one) for one in found]}, as_json)
     else:
-        print("\n".join(sentences(claim, clock.now())))
+        print("\n\n".join("\n".join(one.sentences) for one in found))
 
 
 @commands.command()
@@ -126,6 +123,11 @@ def history(name: Name, as_json: Json = False) -> None:
         for event in events
     ]
     show.rows("history", rows, as_json)
+
+
+def _job(one: Explained) -> dict[str, Any]:
+    balances = {claim.policy.name: claim.balance for claim in one.claims}
+    return {"job": one.subject, "policies": one.policies, "bounds": one.bounds, "balances": balances, "sentences": one.sentences}
 
 
 def _policies() -> Policies:

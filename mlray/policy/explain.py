@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 from mlray.ledger.balance import Balance
 from mlray.ledger.bounds import Tightest
@@ -70,24 +71,38 @@ def schedule_sentence(policy: Policy, now: InForce) -> str:
 
 
 def bounds_sentences(bounds: Bounds) -> tuple[str, ...]:
-    """Each bound on a deployment with the policy that sets it."""
+    """Each bound on any work, with the policy that sets it."""
     b = bounds
     left = "the balance cannot be read" if b.left.value is None else f"{b.left.value} left"
-    said: list[tuple[str, By[object] | None]] = [
+    return _told(
         (left, b.left),
         (f"at most {b.rate.value}" if b.rate else "", b.rate),
+        *((f"data read only in {', '.join(regions.value)}", regions) for regions in b.regions),
+        (f"no columns above {b.highest_class.value}" if b.highest_class else "", b.highest_class),
+        (f"data kept {b.keep.value} at most" if b.keep else "", b.keep),
+    )
+
+
+def promise_sentences(bounds: Bounds) -> tuple[str, ...]:
+    """Each bound on the replicas of a deployment, with the policy that sets it."""
+    b = bounds
+    return _told(
         (f"{b.min_ready.value} promised ready", b.min_ready),
         (f"target {b.target.value}", b.target),
-        (f"at least {b.least.value} replicas", b.least),
-        (f"at most {b.most.value} replicas", b.most),
+        (f"at least {_replicas(b.least.value)}", b.least),
+        (f"at most {_replicas(b.most.value)}", b.most),
         (f"{b.survive.value} may be lost at once" if b.survive.value else "", b.survive),
         (f"spread over {b.zones.value} zones" if b.zones.value > 1 else "", b.zones),
         (f"a first replica within {b.cold_start.value}" if b.cold_start else "", b.cold_start),
         (f"at most {b.spot_share.value} on spot" if b.spot_share.value.fraction < 1 else "", b.spot_share),
         (f"{b.on_demand.value} always on demand" if b.on_demand.value else "", b.on_demand),
         *((f"spot only in {', '.join(zones.value)}", zones) for zones in b.spot_zones),
-        *((f"data read only in {', '.join(regions.value)}", regions) for regions in b.regions),
-        (f"no columns above {b.highest_class.value}" if b.highest_class else "", b.highest_class),
-        (f"data kept {b.keep.value} at most" if b.keep else "", b.keep),
-    ]
+    )
+
+
+def _replicas(count: int) -> str:
+    return "1 replica" if count == 1 else f"{count} replicas"
+
+
+def _told(*said: tuple[str, By[Any] | None]) -> tuple[str, ...]:
     return tuple(f"{what} (policy {by.policy})" for what, by in said if what and by)

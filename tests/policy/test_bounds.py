@@ -8,7 +8,7 @@ from mlray.ledger.balance import balance
 from mlray.ledger.entry import Cause
 from mlray.policy.bounds import Bounds, By, strictest
 from mlray.policy.claim import Claim
-from mlray.policy.explain import bounds_sentences
+from mlray.policy.explain import bounds_sentences, promise_sentences
 from mlray.policy.spec import Policy, WhenShort
 from mlray.units import Duration, Money, Percent, Price, Range
 
@@ -71,12 +71,9 @@ def test_a_balance_that_cannot_be_read_is_the_strictest_of_all():
 
 
 def test_each_bound_reads_as_a_sentence_with_its_policy():
-    said = bounds_sentences(bounds(RICH, POOR))
-    assert said[:4] == (
-        "$5.00 left (policy poor)",
-        "at most $2.00/h (policy poor)",
-        "2 promised ready (policy rich)",
-        "target 99.99% (policy poor)",
-    )
-    assert "no columns above internal (policy poor)" in said and "1 always on demand (policy poor)" in said
-    assert bounds_sentences(bounds(POOR.model_copy(update={"budget": RICH.budget})))[1] == "1 promised ready (policy poor)"
+    both = bounds(RICH, POOR)
+    assert bounds_sentences(both)[:2] == ("$5.00 left (policy poor)", "at most $2.00/h (policy poor)")
+    assert "no columns above internal (policy poor)" in bounds_sentences(both)
+    assert promise_sentences(both)[:2] == ("2 promised ready (policy rich)", "target 99.99% (policy poor)")
+    assert "1 always on demand (policy poor)" in promise_sentences(both)
+    assert not [line for line in bounds_sentences(bounds(POOR.model_copy(update={"budget": RICH.budget}))) if "/h" in line]
