@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mlray.govern.snapshot import Replica
 from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.ledger.meter import Metered, charge
+from mlray.market.offer import Offer
+from mlray.market.spec import Capacity
+from mlray.units import Price
 
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """A replica and the last instant at which it was known to hold its CPUs."""
+    """A replica and the last instant at which it was known to hold its CPUs; `listed` is what its node would cost on demand."""
 
     replica: Replica
     cause: Cause
     until: datetime
+    listed: Price | None = None
 
     @property
     def item(self) -> str:
         return item(self.cause, self.replica)
+
+    @property
+    def rate(self) -> float:
+        """Micro-dollars an hour; 0 where the price is unknown."""
+        offer = self.replica.offer
+        return 0.0 if offer is None else offer.price.per_hour.micros * offer.share(self.replica.cpus)
 
 
 def item(cause: Cause, replica: Replica) -> str:
@@ -29,21 +39,43 @@ def item(cause: Cause, replica: Replica) -> str:
     return f"{cause.job}#{replica.id}"
 
 
-def due(lived: Iterable[Lived], charged: Mapping[str, Metered], shortest_s: float) -> tuple[Charge, ...]:
+def listed(offer: Offer | None, offers: Iterable[Offer]) -> Price | None:
+    """What a node of this size costs on demand: the cheapest that is offered. None where nobody offers one."""
+    if offer is None or offer.capacity == Capacity.ON_DEMAND:
+        return offer.price if offer else None
+    return min((o.price for o in offers if o.capacity == Capacity.ON_DEMAND and o.cpus == offer.cpus), default=None)
+
+
+def due(lived: Iterable[Lived], charged: MutableMapping[str, Metered], shortest_s: float) -> tuple[Charge, ...]:
     """One charge for each replica that owes `shortest_s` seconds or more and stands on a node with a known price.
 
     A slice begins where the ledger says the last one ended, so a governor that was away charges the gap once; its key
-    is that beginning, so the same slice charged twice counts once. A replica never charged owes from its start.
+    is that beginning, so the same slice charged twice counts once. A replica never charged owes from its start. `charged`
+    is moved on by what is charged here, so that one replica may owe two slices, at two prices.
     """
-    charges = (_charge(one, charged.get(one.item)) for one in lived)
-    return tuple(c for c in charges if c and c.usage.seconds >= shortest_s)
+    found = []
+    for one in lived:
+        made = _charge(one, charged.get(one.item), shortest_s)
+        if made is not None:
+            before = charged.get(one.item)
+            charged[one.item] = Metered(made.at, (before.seconds if before else 0.0) + made.usage.seconds)
+            found.append(made)
+    return tuple(found)
 
 
-def _charge(lived: Lived, before: Metered | None) -> Charge | None:
-    offer, begin = lived.replica.offer, before.until if before else lived.replica.started
+def began(lived: Lived, charged: Mapping[str, Metered]) -> datetime:
+    """From when on the replica owes."""
+    before = charged.get(lived.item)
+    return before.until if before else lived.replica.started
+
+
+def _charge(lived: Lived, before: Metered | None, shortest_s: float) -> Charge | None:
+    replica, begin = lived.replica, before.until if before else lived.replica.started
     seconds = (lived.until - begin).total_seconds()
-    if offer is None or seconds <= 0:
+    if replica.offer is None or seconds <= 0 or seconds < shortest_s:
         return None
-    usage = Usage(offer.node_type, offer.capacity, seconds, offer.share(lived.replica.cpus))
+    offer = replica.offer
+    usage = Usage(offer.node_type, offer.capacity, seconds, offer.share(replica.cpus), node=replica.node, state=replica.state)
     cause = replace(lived.cause, item=lived.item)
-    return charge(f"{lived.item}/{begin.isoformat()}", lived.until, usage, offer.price, cause, before.seconds if before else 0.0)
+    total = before.seconds if before else 0.0
+    return charge(f"{lived.item}/{begin.isoformat()}", lived.until, usage, offer.price, cause, total, lived.listed)

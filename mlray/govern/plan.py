@@ -1,73 +1,185 @@
-"""Plan: a Snapshot -> ordered actions, each with its reason."""
+"""Plan: a Snapshot -> ordered actions, each with its reason. What is given up first when the money is short is ORDER."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from mlray.govern.actions import Action, Notify, SetAllowance
-from mlray.govern.snapshot import Seen, Snapshot
-from mlray.policy.allowance import Allowance, Bound, allow
-from mlray.units import ZERO
-
-Sacrifice = Callable[[Allowance, Allowance], bool]
+from mlray.govern import clusters
+from mlray.govern.actions import Action, Drain, HoldJobs, Notify, PauseTrial, ResumeTrial, SetAllowance, StopCluster, StopRun
+from mlray.govern.means import Means, means
+from mlray.govern.notices import notices
+from mlray.govern.rooms import floor_rates, rooms
+from mlray.govern.snapshot import Seen, Snapshot, TrialState
+from mlray.govern.tally import Cost, Tally, tally
+from mlray.govern.trials import Sacrifice, give_up, go_on, idle
+from mlray.policy.allowance import Allowance, Bound
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, first things first. An empty plan means that everything stays as it is."""
+    """What is to be done, first things first. An empty plan changes nothing. `means` and `costs` are what it rests on."""
 
     at: datetime
     actions: tuple[Action, ...]
+    means: Mapping[str, Means] = field(default_factory=dict)
+    costs: Mapping[str, Cost] = field(default_factory=dict)
 
 
-def stops_growth(before: Allowance, after: Allowance) -> bool:
-    return after.bound == Bound.UNKNOWN
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """All that was decided about one snapshot, before it is put in order."""
+
+    snapshot: Snapshot
+    tally: Tally
+    means: Mapping[str, Means]
+    given_up: Sacrifice
+    resumed: tuple[ResumeTrial, ...]
+    allowances: Mapping[str, Allowance]
+    floors: Mapping[str, float]
+
+    def changes(self, wanted: Callable[[Allowance | None, Allowance], bool]) -> tuple[SetAllowance, ...]:
+        """The new allowances of a kind."""
+        return tuple(
+            SetAllowance(seen.watched.deployment, wording(self.snapshot, seen), after, after.policy or next(iter(seen.policies), ""))
+            for seen in self.snapshot.deployments
+            if _differs(seen.allowance, after := self.allowances[seen.watched.deployment]) and wanted(seen.allowance, after)
+        )
 
 
-def lowers_the_ceiling(before: Allowance, after: Allowance) -> bool:
-    return after.ceiling < before.ceiling and after.floor >= before.floor
+def stop_admitting_jobs(decided: Decided) -> tuple[HoldJobs, ...]:
+    return tuple(
+        HoldJobs(name, True, reason)
+        for name in decided.snapshot.policies
+        if name not in decided.snapshot.held and (reason := _keeps_jobs_out(decided, name))
+    )
 
 
-def gives_up_the_floor(before: Allowance, after: Allowance) -> bool:
-    return after.floor < before.floor
+def stop_growth(decided: Decided) -> tuple[SetAllowance, ...]:
+    return decided.changes(lambda before, after: before is not None and after.bound == Bound.UNKNOWN)
 
 
-# The order of sacrifice: what frees money is done in this order, and only then does anything grow. Before it comes what
-# is decided elsewhere with the same balance: jobs are no longer admitted, and searches end at the limit they were given.
-ORDER: tuple[Sacrifice, ...] = (stops_growth, lowers_the_ceiling, gives_up_the_floor)
+def pause_trials(decided: Decided) -> tuple[PauseTrial, ...]:
+    return decided.given_up.pauses
+
+
+def end_runs(decided: Decided) -> tuple[StopRun, ...]:
+    return decided.given_up.stops
+
+
+def move_to_cheaper_offers(decided: Decided) -> tuple[Drain, ...]:
+    return clusters.drains(decided.snapshot, decided.means)
+
+
+def lower_ceilings(decided: Decided) -> tuple[SetAllowance, ...]:
+    return decided.changes(lambda before, after: _frees(before, after) and before is not None and after.floor >= before.floor)
+
+
+def give_up_floors(decided: Decided) -> tuple[SetAllowance, ...]:
+    return decided.changes(lambda before, after: _frees(before, after) and before is not None and after.floor < before.floor)
+
+
+def stop_clusters(decided: Decided) -> tuple[StopCluster, ...]:
+    return clusters.stops(decided.snapshot, decided.means, decided.allowances)
+
+
+def give_room(decided: Decided) -> tuple[SetAllowance, ...]:
+    return decided.changes(lambda before, after: before is None or not (_frees(before, after) or after.bound == Bound.UNKNOWN))
+
+
+def resume_trials(decided: Decided) -> tuple[ResumeTrial, ...]:
+    return decided.resumed
+
+
+def admit_jobs(decided: Decided) -> tuple[HoldJobs, ...]:
+    return tuple(HoldJobs(name, False, reason) for name in sorted(decided.snapshot.held) if (reason := _lets_jobs_in(decided, name)))
+
+
+# The order of sacrifice: when the money is short, this is given up first, then that. Floors go only where the owner wrote
+# `when_short: stop`, and a whole cluster only when nothing is left on it.
+ORDER: tuple[Callable[[Decided], tuple[Action, ...]], ...] = (
+    stop_admitting_jobs,
+    stop_growth,
+    pause_trials,
+    end_runs,
+    move_to_cheaper_offers,
+    lower_ceilings,
+    give_up_floors,
+    stop_clusters,
+)
+# What comes back when the money does, the last that was given up first. Nothing grows before what frees money is done.
+GROWTH: tuple[Callable[[Decided], tuple[Action, ...]], ...] = (give_room, resume_trials, admit_jobs)
 
 
 def plan(snapshot: Snapshot) -> Plan:
-    """A new allowance for each deployment whose numbers change, and a word to people where the reason does."""
-    changes = [(seen, _allow(snapshot, seen)) for seen in snapshot.deployments]
-    ordered = sorted(changes, key=lambda change: _rank(change[0].allowance, change[1]))
-    return Plan(snapshot.now, tuple(action for seen, after in ordered for action in _actions(seen, after)))
+    """What is to be done now. Nothing changes while the numbers do not, and people are told once."""
+    decided = _decide(snapshot)
+    done = tuple(action for step in (*ORDER, *GROWTH) for action in step(decided))
+    told: tuple[Notify, ...] = notices(snapshot, decided.tally, decided.means, decided.allowances)
+    return Plan(snapshot.now, (*done, *told), decided.means, decided.tally.serving)
 
 
-def _allow(snapshot: Snapshot, seen: Seen) -> Allowance:
-    mine = seen.watched
-    others = [s for s in snapshot.deployments if s.watched.policy.name == mine.policy.name and s.watched.deployment != mine.deployment]
-    ahead = sum((snapshot.cost_ahead(other) for other in others), ZERO)
-    return allow(mine.policy, seen.balance, snapshot.footing(seen), snapshot.now, ahead, seen.allowance)
+def wording(snapshot: Snapshot, seen: Seen) -> str:
+    """The digest of the policy that governs a deployment; of several, that of all their digests."""
+    digests = [snapshot.policies[name].digest for name in seen.policies if name in snapshot.policies]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _rank(before: Allowance | None, after: Allowance) -> int:
-    matching = [place for place, sacrifice in enumerate(ORDER) if before and sacrifice(before, after)]
-    return matching[0] if matching else len(ORDER)
+def _decide(snapshot: Snapshot) -> Decided:
+    counted = tally(snapshot)
+    known = means(snapshot, counted)
+    given_up = give_up(snapshot, known)
+    paused = given_up.paused
+    allowances = rooms(snapshot, counted, known, frozenset(r.run for r in snapshot.runs if idle(r, paused)))
+    floors = floor_rates(snapshot, counted, allowances)
+    resumed = go_on(snapshot, known, floors, given_up)
+    if resumed:  # what the runs hold is theirs again, so nobody is given it meanwhile
+        allowances = rooms(snapshot, counted, known, frozenset(r.run for r in snapshot.runs if idle(r, paused, resumed)))
+    return Decided(snapshot, counted, known, given_up, resumed, allowances, floors)
 
 
-def _actions(seen: Seen, after: Allowance) -> tuple[Action, ...]:
-    before, name, digest = seen.allowance, seen.watched.deployment, seen.watched.policy.digest
-    given = (SetAllowance(name, digest, after),) if before is None or _numbers(before) != _numbers(after) else ()
-    told = (Notify(name, digest, _sentence(name, after)),) if after.bound != (before.bound if before else Bound.OPEN) else ()
-    return (*given, *told)
+def _keeps_jobs_out(decided: Decided, name: str) -> str:
+    """Why a policy admits no jobs now; "" where it does."""
+    found = decided.means.get(name)
+    if not decided.snapshot.readable:
+        return f"the policies in force cannot be read: policy {name} admits no jobs"
+    if found is None:
+        return f"the balance of policy {name} cannot be read: it admits no jobs"
+    if name in decided.tally.unpriced:
+        return f"work under policy {name} has no known price: it admits no jobs"
+    return f"{found.sentence}: it admits no jobs" if found.short or _still_paused(decided, name) else ""
 
 
-def _numbers(allowance: Allowance) -> tuple[int, int, float, Bound]:
-    return allowance.floor, allowance.ceiling, allowance.spot_share, allowance.bound
+def _lets_jobs_in(decided: Decided, name: str) -> str:
+    """Why a policy admits jobs again; "" where it does not. The last thing to come back, after every paused trial."""
+    if decided.snapshot.readable and name not in decided.snapshot.policies:
+        return f"policy {name} is no longer in force"
+    if _keeps_jobs_out(decided, name):
+        return ""
+    found = decided.means[name]
+    needed = decided.floors.get(name, 0.0) * found.hours + sum(found.ahead.values())
+    return f"{found.sentence}: it admits jobs again" if found.pays(needed, found.burn) else ""
 
 
-def _sentence(name: str, after: Allowance) -> str:
-    return f"{name} may run {after.floor} to {after.ceiling} replicas: {after.reason}"
+def _still_paused(decided: Decided, name: str) -> bool:
+    resumed = {(one.run, one.trial) for one in decided.resumed}
+    return any(
+        trial.state == TrialState.PAUSED and (run.run, trial.id) not in resumed
+        for run in decided.snapshot.runs
+        if name in run.policies
+        for trial in run.trials
+    )
+
+
+def _frees(before: Allowance | None, after: Allowance) -> bool:
+    return before is not None and after.bound != Bound.UNKNOWN and (after.ceiling < before.ceiling or after.floor < before.floor)
+
+
+def _differs(before: Allowance | None, after: Allowance) -> bool:
+    return before is not after and (before is None or _numbers(before) != _numbers(after))
+
+
+def _numbers(room: Allowance) -> tuple[int, int, float, int, Bound]:
+    return room.floor, room.ceiling, room.spot_share, room.on_demand, room.bound

@@ -1,23 +1,40 @@
-"""GovernStore: which deployments are watched, and the journal of what was decided about them under which policy."""
+"""GovernStore: which deployments are watched, and the journal: what was decided, why, with which numbers, and what came of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Float, Integer, String, Table, Text, and_, delete, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlray.database import CATALOGUE, connect, tables, writing
 from mlray.errors import StoreError
-from mlray.govern.actions import Action, SetAllowance
-from mlray.govern.plan import Plan
+from mlray.govern.journal import Intent, Line, Outcome, allowance_of, to_line
 from mlray.govern.snapshot import Watched
+from mlray.ledger.book import chunks
 from mlray.ledger.entry import Cause
-from mlray.policy.allowance import Allowance, Bound
+from mlray.policy.allowance import Allowance
 from mlray.policy.spec import Policy
 
 WATCHED = Table(
@@ -31,29 +48,31 @@ WATCHED = Table(
     Column("cause", Text, nullable=False),
 )
 JOURNAL = Table(
-    "governor_journal",
+    "governor_actions",
     CATALOGUE,
     Column("seq", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=True),
-    Column("cluster", String(63), nullable=False, index=True),
+    Column("cluster", String(63), nullable=False),
     Column("at", String(32), nullable=False),
-    Column("deployment", String(63), nullable=False),
+    Column("subject", String(255), nullable=False),
     Column("action", String(20), nullable=False),
-    Column("policy_digest", String(64), nullable=False),
+    Column("policy", String(63), nullable=False),
+    Column("policies", Text, nullable=False),
     Column("numbers", Text, nullable=False),
+    Column("facts", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("outcome", Text, nullable=False),
+    Index("governor_actions_subject", "cluster", "subject", "action", "seq"),
+    Index("governor_actions_state", "cluster", "state"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One decision of the governor. `numbers` is the allowance that was given, as JSON; "{}" where none was."""
-
-    at: datetime
-    deployment: str
-    action: str
-    policy_digest: str
-    numbers: str
-    reason: str
+REMEMBERED = Table(
+    "governor_remembered",
+    CATALOGUE,
+    Column("cluster", String(63), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+J = JOURNAL.c
 
 
 class GovernStore:
@@ -84,48 +103,96 @@ class GovernStore:
                 for row in connection.execute(asked)
             )
 
-    def record(self, plan: Plan) -> None:
-        rows = [{"cluster": self._cluster, "at": plan.at.isoformat(), **_row(action)} for action in plan.actions]
-        if rows:
-            with _translated(), writing(self._engine) as connection:
-                connection.execute(insert(JOURNAL), rows)
+    def remember(self, texts: Mapping[str, str]) -> None:
+        """Keeps each text under its name, in the place of what was there; "" forgets it."""
+        mine = REMEMBERED.c.cluster == self._cluster
+        rows = [{"cluster": self._cluster, "name": name, "text": text} for name, text in texts.items() if text]
+        with _translated(), writing(self._engine) as connection:
+            for some in chunks(list(texts)):
+                connection.execute(delete(REMEMBERED).where(mine, REMEMBERED.c.name.in_(some)))
+            if rows:
+                connection.execute(insert(REMEMBERED), rows)
 
-    def journal(self, deployment: str = "", last: int = 50) -> tuple[Line, ...]:
-        """The newest lines, oldest first; of one deployment, or of all."""
-        wanted = and_(JOURNAL.c.cluster == self._cluster, JOURNAL.c.deployment == deployment if deployment else JOURNAL.c.seq > 0)
-        asked = select(JOURNAL).where(wanted).order_by(JOURNAL.c.seq.desc()).limit(last)
+    def remembered(self) -> dict[str, str]:
         with _translated(), self._engine.connect() as connection:
-            rows = connection.execute(asked).all()
-        return tuple(
-            Line(datetime.fromisoformat(r.at), r.deployment, r.action, r.policy_digest, r.numbers, r.reason) for r in reversed(rows)
-        )
+            rows = connection.execute(select(REMEMBERED).where(REMEMBERED.c.cluster == self._cluster)).all()
+        return {str(row.name): str(row.text) for row in rows}
+
+    def begin(self, intents: Sequence[Intent]) -> tuple[int, ...]:
+        """Writes down what is about to be done, all or nothing, and answers with the number of each."""
+        with _translated(), writing(self._engine) as connection:
+            rows = [connection.execute(insert(JOURNAL).values(cluster=self._cluster, **_row(one))) for one in intents]
+            return tuple(int(row.inserted_primary_key[0]) for row in rows if row.inserted_primary_key)
+
+    def finish(self, outcomes: Mapping[int, Outcome]) -> None:
+        """What came of each. One that is finished already keeps its first outcome."""
+        with _translated(), writing(self._engine) as connection:
+            for seq, outcome in outcomes.items():
+                mine = and_(J.cluster == self._cluster, J.seq == seq, J.state == "")
+                connection.execute(update(JOURNAL).where(mine).values(state=outcome.state, outcome=outcome.words))
+
+    def open(self) -> tuple[Line, ...]:
+        """What was begun and has no outcome, oldest first: a governor died meanwhile."""
+        return self._lines(J.state == "", None)
+
+    def journal(self, subject: str = "", last: int = 50) -> tuple[Line, ...]:
+        """The newest lines, oldest first; of one subject, or of all."""
+        return self._lines(J.subject == subject if subject else J.seq > 0, last)
 
     def given(self, deployment: str) -> Allowance | None:
-        """The newest allowance in the journal."""
-        mine = and_(JOURNAL.c.cluster == self._cluster, JOURNAL.c.deployment == deployment, JOURNAL.c.action == SetAllowance.__name__)
-        asked = select(JOURNAL.c.numbers, JOURNAL.c.reason).where(mine).order_by(JOURNAL.c.seq.desc()).limit(1)
+        """The newest allowance that the deployment has."""
+        return allowance_of(self._newest("SetAllowance", deployment).get(deployment))
+
+    def rooms(self) -> dict[str, Allowance]:
+        """The newest allowance of every deployment."""
+        return {name: room for name, line in self._newest("SetAllowance").items() if (room := allowance_of(line)) is not None}
+
+    def held(self) -> dict[str, str]:
+        """The policies that admit no jobs now, each with the reason."""
+        lines = self._newest("HoldJobs").values()
+        return {line.policy: line.reason for line in lines if json.loads(line.numbers)["held"]}
+
+    def told(self, since: datetime) -> dict[str, datetime]:
+        """When people were told what, by the key of the Notify."""
+        lines = self._lines(and_(J.action == "Notify", J.at >= since.isoformat(), J.state == "done"), None)
+        return {str(json.loads(line.numbers)["key"]): line.at for line in lines}
+
+    def prune(self, before: datetime) -> int:
+        """Forgets lines older than that, never the newest of a subject and kind nor what is still open. Answers with how many."""
+        newest = select(func.max(J.seq)).where(J.cluster == self._cluster, J.state == "done").group_by(J.subject, J.action)
+        last = select(func.max(J.seq)).where(J.cluster == self._cluster).group_by(J.subject)
+        old = and_(J.cluster == self._cluster, J.at < before.isoformat(), J.state != "", J.seq.not_in(newest), J.seq.not_in(last))
+        with _translated(), writing(self._engine) as connection:
+            return connection.execute(delete(JOURNAL).where(old)).rowcount
+
+    def _newest(self, action: str, subject: str = "") -> dict[str, Line]:
+        """The newest done line of each subject."""
+        mine = and_(J.cluster == self._cluster, J.action == action, J.state == "done", J.subject == subject if subject else J.seq > 0)
+        newest = select(func.max(J.seq)).where(mine).group_by(J.subject)
+        return {line.subject: line for line in self._lines(J.seq.in_(newest), None)}
+
+    def _lines(self, wanted: ColumnElement[bool], last: int | None) -> tuple[Line, ...]:
+        asked = select(JOURNAL).where(J.cluster == self._cluster, wanted).order_by(J.seq.desc()).limit(last)
         with _translated(), self._engine.connect() as connection:
-            found = connection.execute(asked).first()
-        if found is None:
-            return None
-        numbers = json.loads(found.numbers)
-        return Allowance(**{**numbers, "bound": Bound(numbers["bound"])}, reason=found.reason)
+            rows: Sequence[Row[tuple[object, ...]]] = connection.execute(asked).all()
+        return tuple(to_line(row._mapping) for row in reversed(rows))
 
     def _named(self, deployment: str) -> ColumnElement[bool]:
         return and_(WATCHED.c.cluster == self._cluster, WATCHED.c.deployment == deployment)
 
 
-def _row(action: Action) -> dict[str, str]:
-    numbers = {}
-    if isinstance(action, SetAllowance):
-        numbers = {name: value for name, value in asdict(action.allowance).items() if name != "reason"}
-    name, digest = type(action).__name__, action.policy_digest
+def _row(intent: Intent) -> dict[str, str]:
     return {
-        "deployment": action.deployment,
-        "action": name,
-        "policy_digest": digest,
-        "numbers": json.dumps(numbers),
-        "reason": action.reason,
+        "at": intent.at.isoformat(),
+        "subject": intent.action.subject,
+        "action": type(intent.action).__name__,
+        "policy": intent.action.policy,
+        "policies": json.dumps(dict(intent.policies)),
+        "numbers": json.dumps(intent.numbers),
+        "facts": json.dumps(dict(intent.facts)),
+        "reason": intent.action.reason,
+        "state": "",
+        "outcome": "",
     }
 
 

@@ -1,49 +1,183 @@
-"""Till: charges replicas to the ledger, each second once."""
+"""Till: charges replicas to the ledger, each second once and at its price, and knows what is owed and not yet booked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from mlray.errors import StoreError
-from mlray.govern.metering import Lived, due
-from mlray.ledger.entry import Charge
+from mlray.govern.metering import Lived, began, due, listed
+from mlray.govern.remember import LOOKED, REPLICA, Remembering, parts, replica_of, replica_text
+from mlray.govern.snapshot import NodeSeen, Replica
+from mlray.ledger.entry import Cause, Entry
 from mlray.ledger.meter import Metered
-from mlray.ledger.store import LedgerStore
+from mlray.market.offer import Offer
+from mlray.units import Money
 
 # A replica is charged in slices of at least this length while it lives, and to its end when it is gone.
 SLICE_S = 15.0
+NEVER = timedelta(days=36500)
+
+
+class Booking(Protocol):
+    """What the till needs of a ledger."""
+
+    def append(self, *entries: Entry) -> None: ...
+
+    def charged(self, items: Iterable[str]) -> dict[str, Metered]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The replicas of one deployment at a look, all for one cause."""
+
+    name: str
+    cause: Cause
+    replicas: tuple[Replica, ...]
+
+
+class Charging(Protocol):
+    """What the governor needs of a till: it books what is seen, and says what is not booked yet."""
+
+    def charge(self, groups: Sequence[Group], offers: tuple[Offer, ...], now: datetime, all_of_it: bool = False) -> None: ...
+
+    def nodes(
+        self, nodes: tuple[NodeSeen, ...], causes: Mapping[str, Cause], offers: tuple[Offer, ...], now: datetime, all_of_it: bool = False
+    ) -> None: ...
+
+    def owed(self, now: datetime) -> Mapping[str, Money]: ...
+
+
+@dataclass(slots=True)
+class Tab:
+    """What one deployment owes: nothing is walked again until `due_at`, while the same replicas stand at the same prices."""
+
+    group: Group
+    lived: dict[str, Lived]
+    seen: datetime
+    due_at: datetime
+    rate: float = 0.0
+    owed_from: float = 0.0
 
 
 class Till:
-    """Charges replicas to the ledger. What it remembers only saves asking the ledger again."""
+    """Charges replicas. What was seen is remembered where the next governor finds it; the ledger knows what is charged."""
 
-    def __init__(self, ledger: LedgerStore, slice_s: float) -> None:
-        self._ledger, self._slice_s = ledger, slice_s
-        self._lived: dict[str, Lived] = {}
+    def __init__(self, ledger: Booking, memory: Remembering, slice_s: float = SLICE_S) -> None:
+        self._ledger, self._memory, self._slice_s = ledger, memory, slice_s
         self._metered: dict[str, Metered | None] = {}
+        self._closed: list[Lived] = []
+        self._unsaid: dict[str, str] = {}
+        self._zero: datetime | None = None
+        self._tabs = _tabs(memory.remembered())
 
-    def charge(self, lived: Iterable[Lived], all_of_it: bool) -> None:
+    def charge(self, groups: Sequence[Group], offers: tuple[Offer, ...], now: datetime, all_of_it: bool = False) -> None:
         """Books what is due. What cannot be booked now stays owed; what is gone is charged to when it was last seen."""
-        now = {one.item: one for one in lived}
-        gone = [one for item, one in self._lived.items() if item not in now]
-        self._lived |= now
+        self._zero = self._zero or now
+        changed = [group for group in groups if all_of_it or self._touched(group, now)]
+        for name in self._tabs.keys() - {group.name for group in groups}:
+            self._close_all(self._tabs.pop(name))
+        for group in changed:
+            self._open(group, offers, now)
+        self._remember(now)
+        if changed or self._closed:
+            self._book([self._tabs[group.name] for group in changed], now, 0.0 if all_of_it else self._slice_s)
+
+    def owed(self, now: datetime) -> dict[str, Money]:
+        """What has run up since the last booked slice, by deployment."""
+        at = (now - (self._zero or now)).total_seconds()
+        return {name: Money(max(0, int((tab.rate * at - tab.owed_from) / 3600))) for name, tab in self._tabs.items() if tab.rate}
+
+    def _touched(self, group: Group, now: datetime) -> bool:
+        tab = self._tabs.get(group.name)
+        if tab is None or tab.group.replicas is not group.replicas or tab.group.cause != group.cause or now >= tab.due_at:
+            return True
+        tab.seen = now
+        return False
+
+    def _open(self, group: Group, offers: tuple[Offer, ...], now: datetime) -> None:
+        """Closes what is gone, and what goes on at another price or for another cause."""
+        before = self._tabs.get(group.name)
+        fresh = {one.item: one for r in group.replicas for one in [Lived(r, group.cause, now, listed(r.offer, offers))]}
+        old = before.lived if before else {}
+        for item, one in old.items():
+            if item not in fresh:
+                self._closed.append(replace(one, until=before.seen if before else now))
+            elif _moved(one, fresh[item]):
+                self._closed.append(replace(one, until=now))
+        for item, one in fresh.items():
+            if item not in old or _moved(old[item], one) or old[item].replica.offer is None:
+                self._unsaid[REPLICA + item] = replica_text(group.name, one)
+        self._tabs[group.name] = Tab(group, fresh, now, now)
+
+    def _close_all(self, tab: Tab) -> None:
+        self._closed += [replace(one, until=tab.seen) for one in tab.lived.values()]
+
+    def _book(self, tabs: list[Tab], now: datetime, shortest_s: float) -> None:
+        living = [one for tab in tabs for one in tab.lived.values()]
         try:
-            self._look_up()
-            known = {item: metered for item, metered in self._metered.items() if metered}
-            self._book(due(now.values(), known, 0.0 if all_of_it else self._slice_s) + due(gone, known, 0.0), known)
+            known = self._known([*self._closed, *living])
+            charges = due(self._closed, known, 0.0) + due(living, known, shortest_s)
+            if charges:
+                self._ledger.append(*charges)
         except StoreError:
             self._metered.clear()  # the ledger may know better
             return
-        for one in gone:
-            del self._lived[one.item], self._metered[one.item]
+        self._metered |= known
+        self._forget()
+        for tab in tabs:
+            self._settle(tab, known, now)
 
-    def _look_up(self) -> None:
-        new = [item for item in self._lived if item not in self._metered]
+    def _forget(self) -> None:
+        """What is gone and booked."""
+        gone = {one.item for one in self._closed} - {item for tab in self._tabs.values() for item in tab.lived} if self._closed else set()
+        for item in gone:
+            self._metered.pop(item, None)
+            self._unsaid[REPLICA + item] = ""
+        self._closed.clear()
+
+    def _known(self, lived: Iterable[Lived]) -> dict[str, Metered]:
+        items = [one.item for one in lived]
+        new = list(dict.fromkeys(item for item in items if item not in self._metered))
         found = self._ledger.charged(new) if new else {}
         self._metered |= {item: found.get(item) for item in new}
+        return {item: metered for item in items if (metered := self._metered[item])}
 
-    def _book(self, charges: tuple[Charge, ...], known: Mapping[str, Metered]) -> None:
-        self._ledger.append(*charges)
-        for one in charges:
-            before = known[one.cause.item].seconds if one.cause.item in known else 0.0
-            self._metered[one.cause.item] = Metered(one.at, before + one.usage.seconds)
+    def _settle(self, tab: Tab, known: Mapping[str, Metered], now: datetime) -> None:
+        """When the tab must be walked again, and how fast it grows meanwhile."""
+        zero = self._zero or now
+        starts = [(one.rate, began(one, known)) for one in tab.lived.values() if one.replica.offer is not None]
+        tab.due_at = min((start for _, start in starts), default=now + NEVER) + timedelta(seconds=self._slice_s)
+        tab.rate = sum(rate for rate, _ in starts)
+        tab.owed_from = sum(rate * (start - zero).total_seconds() for rate, start in starts)
+
+    def _remember(self, now: datetime) -> None:
+        """The instant is that of the last look at all there is: what is gone at the next one lived until now."""
+        try:
+            self._memory.remember({**self._unsaid, LOOKED: now.isoformat()})
+            self._unsaid = {}
+        except StoreError:
+            return
+
+
+def _tabs(texts: Mapping[str, str]) -> dict[str, Tab]:
+    """What the governor before left."""
+    if LOOKED not in texts:
+        return {}
+    looked = datetime.fromisoformat(texts[LOOKED])
+    tabs: dict[str, Tab] = {}
+    for text in parts(texts, REPLICA):
+        name, lived = replica_of(text, looked)
+        tab = tabs.setdefault(name, Tab(Group(name, lived.cause, ()), {}, looked, looked))
+        tab.lived[lived.item] = lived
+    return tabs
+
+
+def _moved(old: Lived, new: Lived) -> bool:
+    """A price that was not known yet is taken from the start on; one that was known holds until the next is seen."""
+    before, after = old.replica.offer, new.replica.offer
+    if before is None:
+        return False
+    return after is None or before.price != after.price or before.node_type != after.node_type or old.cause != new.cause

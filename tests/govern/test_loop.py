@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from mlray.clock import VirtualClock
 from mlray.errors import ClusterError, StoreError
+from mlray.govern.actions import Action
 from mlray.govern.loop import Governor
-from mlray.govern.snapshot import Replica, Watched
+from mlray.govern.snapshot import NodeSeen, Replica, Running, Watched
 from mlray.govern.store import GovernStore
 from mlray.ledger.entry import Cause, Charge, Entry, Usage
 from mlray.ledger.store import LedgerStore
@@ -42,7 +44,10 @@ class FakeWorld:
 
     def __init__(self) -> None:
         self.running: dict[str, datetime] = {}
-        self.blind = self.unpriced = False
+        self.searches: dict[str, Running] = {}
+        self.machines: tuple[NodeSeen, ...] = ()
+        self.done: list[Action] = []
+        self.blind = self.unpriced = self.deaf = False
 
     def offers(self) -> tuple[Offer, ...]:
         if self.unpriced:
@@ -54,6 +59,17 @@ class FakeWorld:
             raise ClusterError("no dashboard")
         offer = offers[0] if offers else None
         return {"flights": tuple(Replica(name, offer, 0.5, started) for name, started in self.running.items())}
+
+    def runs(self) -> tuple[Running, ...]:
+        return tuple(self.searches.values())
+
+    def nodes(self) -> tuple[NodeSeen, ...]:
+        return self.machines
+
+    def apply(self, action: Action) -> None:
+        if self.deaf:
+            raise ClusterError("the cluster does not listen")
+        self.done.append(action)
 
 
 class FlakyLedger(LedgerStore):
@@ -69,9 +85,11 @@ class FlakyLedger(LedgerStore):
         self._check()
         super().append(*entries)
 
-    def standing(self, policy: str, since: datetime) -> tuple[Entry, ...]:
+    def standing(
+        self, policy: str, since: datetime | tuple[datetime, ...], governs: Callable[[Cause], bool] | None = None
+    ) -> tuple[Entry, ...]:
         self._check()
-        return super().standing(policy, since)
+        return super().standing(policy, since, governs)
 
 
 class Scene:
@@ -204,9 +222,9 @@ def test_each_change_is_journaled_once_with_its_reason_and_policy(scene: Scene):
     scene.tick(5)
     lines = scene.store.journal("flights")
     assert [line.action for line in lines] == ["SetAllowance", "SetAllowance", "Notify"]
-    assert {line.policy_digest for line in lines} == {POLICY.digest}
+    assert {line.policies for line in lines} == {json.dumps({"flights": POLICY.digest})}
     assert lines[-1].reason.startswith("flights may run 2 to 2 replicas: 2 keep 1 ready 99.9995% of the time")
-    assert scene.store.given("flights") == Allowance(2, 2, 1.0, lines[1].reason, Bound.SHORT)
+    assert scene.store.given("flights") == Allowance(2, 2, 1.0, lines[1].reason, Bound.SHORT, policy="flights")
 
 
 def test_an_unreadable_balance_or_price_lets_nothing_grow(scene: Scene):
@@ -255,5 +273,5 @@ def test_a_policy_that_is_edited_counts_from_its_new_wording(scene: Scene):
     edited = POLICY.model_copy(update={"availability": POLICY.availability.model_copy(update={"min_ready": 2})})
     scene.governor.watch(Watched("flights", edited, 0.5, "any", FLIGHTS.cause))
     assert bounds(scene) == (3, 4, Bound.OPEN)
-    assert [line.policy_digest for line in scene.store.journal()] == [POLICY.digest, edited.digest]
+    assert [json.loads(line.policies)["flights"] for line in scene.store.journal()] == [POLICY.digest, edited.digest]
     assert timedelta(0) == scene.clock.now() - NOON
