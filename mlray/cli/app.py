@@ -26,6 +26,7 @@ from mlray.cli import (
     schema,
     secret,
     token,
+    trace,
     work,
 )
 
@@ -55,6 +56,7 @@ for module in (compare, report, keep, backup):
     data.commands.registered_commands += module.commands.registered_commands
 app.add_typer(policy.commands, name="policy", help="What may be spent and what is promised.")
 app.add_typer(prices.commands, name="prices", help="What clouds ask for an hour of a machine.")
+app.add_typer(trace.commands, name="trace", help="Histories of spot markets.")
 app.add_typer(data.commands, name="data", help="Sealed dataset versions.")
 app.add_typer(keys.commands, name="keys", help="Master keys: who may read.")
 app.add_typer(audit.commands, name="audit", help="What was done to keys and data.")

@@ -35,7 +35,7 @@ class Regime:
 
     def __post_init__(self) -> None:
         if min(self.up_s, self.down_s, self.lasts_s) <= 0:
-            raise ValueError(f"{self}: mean times are above 0 s")
+            raise ValueError(f"stays {self.up_s:g} s, away {self.down_s:g} s, lasts {self.lasts_s:g} s: mean times are above 0 s")
 
     @property
     def share(self) -> float:
@@ -62,7 +62,8 @@ class Weather:
 
     def __post_init__(self) -> None:
         if self.nodes < 1 or not 0 <= self.together <= 1 or self.price <= 0 or self.swing < 0 or self.memory_s <= 0:
-            raise ValueError(f"{self}: nodes from 1, together 0..1, price and memory_s above 0, swing from 0")
+            what = f"nodes {self.nodes}, together {self.together:g}, price {self.price:g}, swing {self.swing:g}, memory {self.memory_s:g} s"
+            raise ValueError(f"{what}: nodes from 1, together 0 to 1, price and memory above 0, swing from 0")
 
     @property
     def share(self) -> float:
@@ -120,7 +121,7 @@ def region(
     Stays shorter than a tick are not seen, as in a recording: `tick_s` well below the mean times keeps them as asked for.
     """
     if ticks < 1 or tick_s <= 0 or not 0 <= shared <= 1:
-        raise ValueError(f"{ticks} ticks of {tick_s} s, shared {shared}: ticks from 1, seconds above 0, shared 0..1")
+        raise ValueError(f"{ticks} ticks of {tick_s:g} s, shared {shared:g}: ticks from 1, seconds above 0, shared 0 to 1")
     common = _states(ticks, tick_s, weather, rng)
     return tuple(
         Trace(

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from mlray.market.prices.name import Asked, PriceName
 from mlray.spec import Misplaced, Spec
-from mlray.units import Duration, Price, StoragePrice
+from mlray.units import Duration, Percent, Price, StoragePrice
 
 MARKET_LABEL = "ray.io/market-type"
 ZONE_LABEL = "ray.io/availability-zone"
@@ -31,6 +31,7 @@ class Interruptions(Spec):
 
     every: Duration = Field(description="Mean time between two interruptions of one node.")
     recovery: Duration = Field(Duration(60), description="From the loss of a node until its replacement is ready.")
+    together: Percent = Field(Percent(0.0), description="The part of them that takes every node of the type in a zone at once.")
 
 
 class Market(Spec):
