@@ -24,7 +24,7 @@ from mlray.launch.on_ray import Connection, connect
 from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.ledger.meter import charge
 from mlray.ledger.store import LedgerStore
-from mlray.market.offer import cheapest, offers
+from mlray.market.offer import by_type, cheapest, offers, on_demand
 from mlray.policy.admission import Ask
 from mlray.policy.job import JobSpec
 from mlray.policy.match import governs
@@ -70,6 +70,13 @@ class Desk(Generic[J]):
         """By node type, for one hour of a whole node; types whose price nobody knows are left out."""
         return self.connection.cluster.metadata.mlray.known
 
+    @property
+    def listed(self) -> dict[str, Price]:
+        """By node type, what the same costs on demand; types without a like on demand are left out."""
+        known = by_type(self.connection.cluster)
+        found = {name: on_demand(offer, known.values()) for name, offer in known.items()}
+        return {name: price for name, price in found.items() if price is not None}
+
     def ask(self, market: str, cpus: float, count: int = 1, most: int = 1, classes: tuple[str, ...] = ()) -> Ask:
         """What admission is asked: `count` pieces of work of `cpus` each, on the cheapest node that will do.
 
@@ -98,7 +105,14 @@ class Desk(Generic[J]):
 
     def charge(self, key: str, usage: Usage) -> Charge:
         """Raises KeyError for a node type without a price; the cluster file was refused if one was missing."""
-        return charge(f"{self.cause.run}/{key}", self.clock.now(), usage, self.prices[usage.node_type], self.cause)
+        return charge(
+            f"{self.cause.run}/{key}",
+            self.clock.now(),
+            usage,
+            self.prices[usage.node_type],
+            self.cause,
+            on_demand=self.listed.get(usage.node_type),
+        )
 
 
 @contextmanager

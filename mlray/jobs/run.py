@@ -96,6 +96,7 @@ def tune(
             at.job,
             at.vault,
             price_of=at.prices,
+            listed=at.listed,
             limit=money.limit,
             deadline=None,
             charge=money.charge,

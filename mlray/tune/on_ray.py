@@ -51,11 +51,13 @@ def tune(
     on_progress: OnProgress = silent,
     clock: Clock | None = None,
     oversee: Oversee = ungoverned,
+    listed: Mapping[str, Price] | None = None,
 ) -> Searched:
     """Searches until the money, the time or the trials end, and commits the best model.
 
     `charge` books a charge and answers what is left for this job; `storage` is a folder that every node reaches. Raises
     RefusedError without a price to charge by, SpecError when the dataset lacks a column. Ctrl-C keeps the best so far.
+    `listed` are the prices of the same on demand, by which savings are told.
     `oversee` is shown the newest Search ten times a second and answers with its governor's orders; it must not wait.
     """
     if not price_of:
@@ -83,7 +85,7 @@ def tune(
         job.trials.cpus,
     )
     search = Search(job, cause, limit, limit, _until(job, deadline, clock.now()))
-    desk = Desk(search, charge, Places(job.trials.cpus, price_of), clock.now, on_progress, oversee)
+    desk = Desk(search, charge, Places(job.trials.cpus, price_of, listed or {}), clock.now, on_progress, oversee)
     try:
         _run(job, assigned, desk, tuple(price_of), storage)
         return _finished(desk.search, storage / cause.run, key, opened, dataset, transform)
@@ -138,8 +140,8 @@ def _where(job: TuneJob, priced: tuple[str, ...]) -> Any:
 class Places:
     """The place a trial takes on a node, by the node's id; remembered, because a node that is gone was paid as well."""
 
-    def __init__(self, cpus: int, price_of: Mapping[str, Price]) -> None:
-        self._cpus, self._price_of, self._known = cpus, price_of, dict[str, Place]()
+    def __init__(self, cpus: int, price_of: Mapping[str, Price], listed: Mapping[str, Price]) -> None:
+        self._cpus, self._price_of, self._listed, self._known = cpus, price_of, listed, dict[str, Place]()
 
     def __call__(self, node: str) -> Place:
         if node not in self._known:
@@ -152,7 +154,9 @@ class Places:
         kind = labels.get(NODE_TYPE_LABEL, "")
         if kind not in self._price_of or not cpus:
             raise RefusedError(f"node type {kind!r} has no known price", hint="add it to metadata.mlray.prices of the cluster file")
-        return Place(kind, labels.get(MARKET_LABEL, ""), min(1.0, self._cpus / cpus), self._price_of[kind])
+        return Place(
+            kind, labels.get(MARKET_LABEL, ""), min(1.0, self._cpus / cpus), self._price_of[kind], on_demand=self._listed.get(kind)
+        )
 
 
 def _transform(job: TuneJob, vault: Vault, dataset: DatasetVersion) -> Transform:

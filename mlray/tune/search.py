@@ -82,8 +82,8 @@ class Search:
         return search._with(ended), decision
 
     def lost(self, id: str, now: datetime, book: Book, final: bool) -> Search:
-        """The worker is gone. Its node was paid until now, at most; what it did since its last report is charged as well."""
-        search, _ = self._tail(id, now, book)
+        """The worker is gone. Its node was paid until now, at most; what it did since its last report is charged as lost."""
+        search, _ = self._tail(id, now, book, waste="lost")
         trial = replace(search.trial(id), losses=self.trial(id).losses + 1, slices=0, place=None, marked=None, state=State.WAITING)
         reason = f"lost its worker {trial.losses} times"
         return search._with(trial.ended(State.FAILED, reason) if final else trial)
@@ -133,17 +133,18 @@ class Search:
         """The first reason stands."""
         return self if self.ended else replace(self, ended=reason)
 
-    def _tail(self, id: str, now: datetime, book: Book) -> tuple[Search, Money]:
+    def _tail(self, id: str, now: datetime, book: Book, waste: str = "") -> tuple[Search, Money]:
         """Books from the last charge until now, by the driver's clock."""
         marked = self.trial(id).marked
-        return (self, ZERO) if marked is None else self._booked(id, max(0.0, (now - marked).total_seconds()), now, book)
+        return (self, ZERO) if marked is None else self._booked(id, max(0.0, (now - marked).total_seconds()), now, book, waste)
 
-    def _booked(self, id: str, seconds: float, now: datetime, book: Book) -> tuple[Search, Money]:
-        trial = self.trial(id)
-        if trial.place is None:
+    def _booked(self, id: str, seconds: float, now: datetime, book: Book, waste: str = "") -> tuple[Search, Money]:
+        trial, place = self.trial(id), self.trial(id).place
+        if place is None:
             return self, ZERO
         key = f"{self.cause.run}/{id}/{trial.losses}/{trial.slices}"
-        due = charge(key, now, trial.place.usage(seconds), trial.place.price, replace(self.cause, item=id), before=trial.booked)
+        cause = replace(self.cause, item=id)
+        due = charge(key, now, place.usage(seconds), place.price, cause, trial.booked, place.on_demand, waste)
         booked = replace(trial, spent=trial.spent + due.amount, booked=trial.booked + seconds, marked=now, slices=trial.slices + 1)
         search = self._with(booked)
         return replace(search, left=min(book(due), self.limit - search.spent)), due.amount

@@ -33,13 +33,17 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The part of a node that a trial occupies, and what the whole node costs. `machine` is what the ledger calls the node."""
+    """The part of a node that a trial occupies, and what the whole node costs, here and on demand (None: unknown).
+
+    `machine` is what the ledger calls the node.
+    """
 
     node_type: str
     capacity: str
     share: float
     price: Price
     machine: str = ""
+    on_demand: Price | None = None
 
     def usage(self, seconds: float) -> Usage:
         cluster = self.machine.partition("/")[0]

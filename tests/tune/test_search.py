@@ -72,7 +72,18 @@ def test_a_lost_worker_is_charged_until_its_loss_is_known():
     assert (held.trial("t001").losses, held.trial("t001").state) == (1, State.WAITING)
     held, _ = held.began("t001", SPOT, after(9)).reported("t001", 8, 0.71, 1.0, after(10), ledger.book)
     assert held.spent == dollars("$0.003") == ledger.total
-    assert list(ledger.charges) == ["run-1/t001/0/0", "run-1/t001/0/1", "run-1/t001/1/0"]
+    assert [(key, charge.waste) for key, charge in ledger.charges.items()] == [
+        ("run-1/t001/0/0", ""),
+        ("run-1/t001/0/1", "lost"),
+        ("run-1/t001/1/0", ""),
+    ]
+
+
+def test_what_a_trial_would_have_cost_on_demand_is_told_with_its_charge():
+    held, ledger = begun()
+    held = held.began("t001", replace(SPOT, on_demand=Price.parse("$3.60/h")), after(0))
+    held.reported("t001", 5, 0.7, 2.0, after(2), ledger.book)
+    assert [charge.list_amount for charge in ledger.charges.values()] == [dollars("$0.001")]
 
 
 def test_a_worker_that_begins_twice_in_one_attempt_has_every_charge_counted():
