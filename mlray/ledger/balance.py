@@ -10,7 +10,7 @@ from typing import Protocol
 from mlray.ledger.bounds import HourBalance, LimitBalance, Limiting, Scope, StageBalance, Tightest
 from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Return, Tags
 from mlray.ledger.window import HOUR, Window, before, window
-from mlray.units import ZERO, Duration, Money, Percent, Period, Portion, Price
+from mlray.units import WHOLE, ZERO, Duration, Money, Percent, Period, Portion, Price
 
 STAGES = ("ingest", "tune", "serve")
 AN_HOUR = Duration(3600)
@@ -119,26 +119,44 @@ def balance(terms: Terms, entries: Iterable[Entry], now: datetime) -> Balance:
     """
     period, known = window(terms.every, now, terms.time_zone), tuple(entries)
     charges = [e for e in known if isinstance(e, Charge)]
-    spent = [c for c in charges if period.start <= c.at < period.end]
-    late = [c for c in charges if now - HOUR <= c.at]
-    held = _held(known, charges, now)
-    carried = _carried(terms, period, charges)
-    amount, total, burn = terms.amount + carried, _sum(c.amount for c in spent), _sum(c.amount for c in late)
-    stages = dict.fromkeys((*STAGES, *(e.cause.stage for e in known)))
+    held, carried = _held(known, charges, now), _carried(terms, period, charges)
+    amount, sums = terms.amount + carried, _Sums(charges, period, now, held)
+    spent, burn = sum(sums.spent.values()), sum(sums.late.values())
     return Balance(
         window_start=period.start,
         window_end=period.end,
         amount=amount,
-        spent=total,
-        reserved=_sum(h.amount for h in held),
-        by_stage=tuple(_stage(stage, terms.share(stage).of(amount), spent, held, late) for stage in stages),
+        spent=Money(spent),
+        reserved=Money(sum(sums.held.values())),
+        by_stage=tuple(_stage(stage, terms.share(stage), amount, sums) for stage in sums.stages),
         held=held,
-        by_limit=tuple(_limit(Scope.of(limit), limit.most.of(amount), spent, held, late) for limit in terms.limits),
+        by_limit=tuple(_limit(Scope.of(limit), limit.most.of(amount), charges, period, now, held) for limit in terms.limits),
         carried=carried,
-        burn=burn,
-        forecast=total + Money(round(burn.micros * ((period.end - now) / HOUR))),
+        burn=Money(burn),
+        forecast=Money(spent + round(burn * ((period.end - now) / HOUR))),
         hour=_hour(terms.rate, charges, now),
     )
+
+
+class _Sums:
+    """Micro-dollars by stage: spent in the window, spent in the last hour, held. One walk over the charges: it is done at every look."""
+
+    def __init__(self, charges: Iterable[Charge], period: Window, now: datetime, held: Iterable[Held]) -> None:
+        self.spent, self.late, self.held = (dict.fromkeys(STAGES, 0) for _ in range(3))
+        start, end, late = period.start, period.end, now - HOUR
+        for charge in charges:
+            at, stage, micros = charge.at, charge.cause.stage, charge.amount.micros
+            if start <= at < end:
+                self.spent[stage] = self.spent.get(stage, 0) + micros
+            if late <= at:
+                self.late[stage] = self.late.get(stage, 0) + micros
+        for one in held:
+            self.held[one.cause.stage] = self.held.get(one.cause.stage, 0) + one.amount.micros
+
+    @property
+    def stages(self) -> Iterable[str]:
+        """Those that every policy knows, and whatever else spends."""
+        return {**self.spent, **self.late, **self.held}
 
 
 def _held(known: tuple[Entry, ...], charges: list[Charge], now: datetime) -> tuple[Held, ...]:
@@ -167,16 +185,16 @@ def _hour(rate: Price | None, charges: list[Charge], now: datetime) -> HourBalan
     return HourBalance(rate.per_hour, _sum(c.amount for c in charges if start <= c.at < start + HOUR)) if rate is not None else None
 
 
-def _stage(stage: str, most: Money, spent: list[Charge], held: tuple[Held, ...], late: list[Charge]) -> StageBalance:
-    spends = _sum(c.amount for c in spent if c.cause.stage == stage)
-    holds = _sum(h.amount for h in held if h.cause.stage == stage)
-    return StageBalance(stage, most, spends, holds, _sum(c.amount for c in late if c.cause.stage == stage))
+def _stage(stage: str, share: Portion, amount: Money, sums: _Sums) -> StageBalance:
+    most = amount if share == WHOLE else share.of(amount)
+    return StageBalance(stage, most, Money(sums.spent.get(stage, 0)), Money(sums.held.get(stage, 0)), Money(sums.late.get(stage, 0)))
 
 
-def _limit(scope: Scope, most: Money, spent: list[Charge], held: tuple[Held, ...], late: list[Charge]) -> LimitBalance:
-    spends = _sum(c.amount for c in spent if scope.includes(c.cause))
-    holds = _sum(h.amount for h in held if scope.includes(h.cause))
-    return LimitBalance(scope, most, spends, holds, _sum(c.amount for c in late if scope.includes(c.cause)))
+def _limit(scope: Scope, most: Money, charges: list[Charge], period: Window, now: datetime, held: tuple[Held, ...]) -> LimitBalance:
+    mine = [c for c in charges if scope.includes(c.cause)]
+    spent = _sum(c.amount for c in mine if period.start <= c.at < period.end)
+    late = _sum(c.amount for c in mine if now - HOUR <= c.at)
+    return LimitBalance(scope, most, spent, _sum(h.amount for h in held if scope.includes(h.cause)), late)
 
 
 def _sum(amounts: Iterable[Money]) -> Money:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlray import files
@@ -16,7 +16,8 @@ from mlray.ledger.balance import Balance, balance
 from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.market.offer import offers
 from mlray.market.spec import Cluster, Interruptions
-from mlray.policy.allowance import Allowance, Bound, allow
+from mlray.policy.allowance import Allowance, Bound, allow, allow_under
+from mlray.policy.claim import Claim
 from mlray.policy.floor import Footing, at_least, ready_share, solve_floor
 from mlray.policy.spec import Policy
 from mlray.units import Duration, Money
@@ -166,3 +167,167 @@ def test_the_example_is_payable_from_midnight_to_midnight(node_type: str, ceilin
     whole_day = allow(example, balance(example.budget, (), MIDNIGHT), stands, MIDNIGHT)
     assert (whole_day.floor, whole_day.ceiling) == (2, ceiling)
     assert whole_day.reason.startswith("2 keep 1 ready 99.9995% of the time (target 99.9%, if each is lost on its own); $60.00 left pays")
+
+
+def rated(name: str = "flights", budget: dict[str, Any] | None = None, availability: dict[str, Any] | None = None, **more: Any) -> Policy:
+    promise = {"min_ready": 1, "replicas": "1..4", "target": "99.9%", **(availability or {})}
+    fields = {"governs": {}, "availability": promise, "budget": {"amount": "$10", "every": "1d", **(budget or {})}, **more}
+    return Policy.model_validate({"kind": "policy", "name": name, **fields})
+
+
+def under(*policies: Policy, amount: str = "$0", now: datetime = NOON, ago_h: float = 2, team: str = "", **stands: Any) -> Allowance:
+    """The room of flights under all of them, after so much was spent on it so long ago."""
+    cause = Cause("serve", "flights", "flights", tags=(("team", team),) if team else ())
+    charge = Charge("c", now - timedelta(hours=ago_h), Money.parse(amount), cause, Usage("spot", "spot", 60))
+    claims = [Claim(p, balance(p.budget, [charge], now)) for p in policies]
+    return allow_under(claims, cause, footing(**stands), now)
+
+
+def test_of_two_policies_the_poorer_sets_the_ceiling_and_the_stricter_the_floor():
+    found = under(rated("rich", {"amount": "$100"}, {"min_ready": 2}), rated("poor", {"amount": "$9.50"}), running=3)
+    assert (found.floor, found.ceiling, found.bound, found.policy) == (3, 3, Bound.SHORT, "poor")
+    assert found.reason == (
+        "3 keep 2 ready 99.9796% of the time (target 99.9%, if each is lost on its own) under policy rich; "
+        "$9.50 left under policy poor pays 3 replicas at $0.25/h each until 2026-11-23 00:00 UTC"
+    )
+
+
+def test_no_policy_is_asked_to_keep_what_another_one_promised_in_part():
+    """Three ready at 90 % and one ready at 99.999 % take three and three; three ready at 99.999 % would take five."""
+    many, sure = rated("many", None, {"min_ready": 3, "target": "90%"}), rated("sure", None, {"target": "99.999%"})
+    assert under(many, sure).floor == 3
+
+
+def test_a_promise_widens_what_another_policy_allows_and_no_floor_is_above_its_ceiling():
+    small = rated("small", None, {"replicas": "1..1", "target": "90%"})
+    found = under(rated("big", None, {"min_ready": 2, "replicas": "2..6", "target": "99.999%"}), small)
+    assert (found.floor, found.ceiling) == (2, 2)
+    assert ", cut to 2 by what the others allow" in found.reason
+
+
+def test_a_policy_that_stops_gives_up_the_floor_that_another_one_promises():
+    found = under(rated("rich", {"amount": "$100"}), rated("hard", {"amount": "$1", "when_short": {"serve": "stop"}}), amount="$1")
+    assert (found.floor, found.ceiling, found.bound, found.policy) == (0, 0, Bound.STOPPED, "hard")
+    assert found.reason == (
+        "no money is left for serve under policy hard until 2026-11-23 00:00 UTC; when_short: stop gives up the floor of 2"
+    )
+
+
+def test_a_limit_on_its_team_bounds_a_deployment():
+    limited = rated("flights", {"limits": [{"team": "delays", "most": "50%"}]})
+    assert [under(limited, amount="$1", team=team).ceiling for team in ("", "delays")] == [2, 2]
+    found = under(limited, amount="$4.50", team="delays")
+    assert (found.ceiling, found.bound) == (2, Bound.SHORT)
+    assert "$0.50 left under the limit on team delays pays 0 replicas at $0.25/h each" in found.reason
+    spent = under(limited, amount="$5", team="delays")
+    assert (spent.bound, under(limited, amount="$5").bound) == (Bound.SPENT, Bound.SHORT)
+    assert "no money is left for serve under the limit on team delays until" in spent.reason
+
+
+def test_the_hourly_rate_bounds_the_ceiling_and_never_the_floor():
+    found = under(rated(budget={"amount": "$100", "rate": "$0.80/h"}))
+    assert (found.floor, found.ceiling, found.bound) == (2, 3, Bound.SHORT)
+    assert found.reason.endswith("; at most $0.80/h pays 3 replicas at $0.25/h each")
+    assert under(rated(budget={"amount": "$100", "rate": "$0.10/h", "when_short": {"serve": "stop"}})).floor == 2
+
+
+def test_at_exactly_the_rate_what_runs_stays_and_nothing_is_added():
+    exact = rated(budget={"amount": "$100", "rate": "$0.75/h"})
+    assert [under(exact, running=n).ceiling for n in (2, 3, 4)] == [2, 3, 3]
+
+
+def test_an_hour_that_is_spent_lets_nothing_grow():
+    capped = rated(budget={"amount": "$100", "rate": "$1/h"})
+    assert under(capped, amount="$1.04", ago_h=0, running=4).ceiling == 4  # a charge that began in the hour before may count in this one
+    found = under(capped, amount="$1.06", ago_h=0)
+    assert (found.floor, found.ceiling, found.bound) == (2, 2, Bound.SHORT)
+    assert found.reason.endswith("; the $1.00 of this hour are spent: the floor is held, nothing grows")
+
+
+def test_a_window_that_holds_changes_the_promise_and_says_so():
+    nights = {"name": "nights", "hours": "22:00-06:00", "min_ready": 0, "replicas": "0..1"}
+    weekends = {"name": "weekends", "days": ["sat", "sun"], "hours": "00:00-12:00", "replicas": "0..0"}
+    policy = rated(budget={"amount": "$100"}, windows=[weekends, nights])
+    night, away, day = (under(policy, now=MIDNIGHT + timedelta(hours=h)) for h in (23, 11, 12))
+    assert (night.floor, night.ceiling) == (0, 1) and night.reason.startswith("none is promised ready in window nights; $100.00 left pays")
+    assert (away.floor, away.ceiling, away.bound) == (0, 0, Bound.OPEN)
+    assert away.reason == "window weekends holds until 2026-11-22 12:00 UTC: scaled to zero"
+    assert (day.floor, day.ceiling) == (2, 4)
+
+
+def test_a_window_of_one_policy_does_not_switch_off_what_another_one_promises():
+    away = rated("away", windows=[{"name": "sundays", "days": ["sun"], "replicas": "0..0"}])
+    assert [(a.floor, a.ceiling) for a in (under(away), under(away, rated("always", {"amount": "$100"})))] == [(0, 0), (1, 1)]
+
+
+def test_one_stays_in_a_window_of_none_where_it_could_not_come_back_in_time():
+    away = rated(availability={"cold_start": "2m"}, windows=[{"name": "sundays", "days": ["sun"], "replicas": "0..0"}])
+    slow = allow(away, spent("$0", away), Footing(QUARTER, 1, 1.0, SPOT, start_s=300), NOON)
+    assert (slow.floor, slow.ceiling) == (1, 1)
+    assert slow.reason.startswith("1 stays, for a first replica may take longer than the promised cold start in window sundays; ")
+
+
+def test_the_strictest_terms_of_spot_are_those_of_all():
+    found = under(rated("a", spot={"share": "50%"}), rated("b", spot={"on_demand": 1}))
+    assert (found.spot_share, found.on_demand) == (0.5, 1)
+
+
+def test_the_floor_goes_while_the_money_still_pays_until_the_next_look():
+    hard = policy(when_short="stop")
+    left = {tick: allow(hard, spent("$9.999", hard), footing(), NOON, tick=Duration(tick)) for tick in (5, 10)}
+    assert {tick: (a.floor, a.bound) for tick, a in left.items()} == {5: (2, Bound.SHORT), 10: (0, Bound.STOPPED)}
+    assert left[10].reason == (
+        "$0.001 left until 2026-11-23 00:00 UTC will be gone before the next look; when_short: stop gives up the floor of 2"
+    )
+    gone = allow(hard, spent("$9.999", hard), footing(running=0), NOON, tick=Duration(10))
+    assert gone.bound is Bound.STOPPED  # what was given up does not begin again with what it left
+
+
+def test_grace_lets_work_go_on_for_as_long_as_it_says():
+    patient = rated(budget={"when_short": {"serve": "stop"}, "grace": "30m"})
+    half_an_hour = [under(patient, amount=amount, ago_h=0.5) for amount in ("$9.99", "$19.99", "$20.01")]
+    assert [a.bound for a in half_an_hour] == [Bound.SHORT, Bound.SPENT, Bound.STOPPED]
+    assert half_an_hour[1].reason.endswith("; it may go on for 30m after it was gone")
+
+
+def test_what_cannot_be_read_does_not_keep_alive_what_another_policy_stops():
+    hard, blind = rated("hard", {"amount": "$1", "when_short": {"serve": "stop"}}), rated("blind")
+    cause = Cause("serve", "flights", "flights")
+    charge = Charge("c", NOON, Money.parse("$1"), cause, Usage("spot", "spot", 60))
+    claims = [Claim(blind, None), Claim(hard, balance(hard.budget, [charge], NOON))]
+    assert allow_under(claims, cause, footing(), NOON).bound is Bound.STOPPED
+    unread = allow_under([Claim(blind, None), Claim(rated("rich"), balance(hard.budget, [], NOON))], cause, footing(running=3), NOON)
+    assert (unread.floor, unread.ceiling, unread.policy) == (2, 3, "blind")
+    assert unread.reason == "the balance of policy blind is not known, so nothing grows: 2 to 3 held"
+
+
+def test_what_is_held_stays_inside_what_is_allowed_now():
+    small, before = rated(availability={"replicas": "1..2"}), Allowance(3, 4, 1.0, "before")
+    found = allow(small, None, footing(running=4), NOON, before=before)
+    assert (found.floor, found.ceiling) == (2, 2)
+
+
+def test_without_a_policy_there_is_no_allowance():
+    with pytest.raises(ValueError, match="what nobody pays for does not run"):
+        allow_under([], Cause("serve", "flights", ""), footing(), NOON)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["$0.05", "$0.37", "$1", "$2.50"]),
+    st.integers(10_000, 2_000_000),
+    st.sampled_from([5, 60, 300]),
+    st.integers(0, 3),
+    st.lists(st.integers(0, 6), min_size=1, max_size=6),
+)
+def test_a_hard_budget_is_never_spent_over(amount: str, hourly: int, tick_s: int, min_ready: int, wishes: list[int]):
+    """Replicas wish for more and less; each tick they are given what is allowed, and all of it is charged."""
+    hard = rated(budget={"amount": amount, "every": "1h", "when_short": {"serve": "stop"}}, availability={"min_ready": min_ready})
+    spent_, running, before, now = 0, 0, None, MIDNIGHT
+    for tick in range(3600 // tick_s):
+        charge = Charge("c", now, Money(spent_), Cause("serve", "flights", "flights"), Usage("spot", "spot", 60))
+        stands = Footing(Money(hourly), running, 1.0, SPOT)
+        before = allow(hard, balance(hard.budget, [charge], now), stands, now, before=before, tick=Duration(tick_s))
+        running = max(before.floor, min(before.ceiling, wishes[tick % len(wishes)]))
+        spent_, now = spent_ + hourly * running * tick_s // 3600, now + timedelta(seconds=tick_s)
+    assert spent_ <= Money.parse(amount).micros

@@ -72,8 +72,12 @@ def test_a_balance_that_cannot_be_read_is_the_strictest_of_all():
 
 def test_each_bound_reads_as_a_sentence_with_its_policy():
     both = bounds(RICH, POOR)
-    assert bounds_sentences(both)[:2] == ("$5.00 left (policy poor)", "at most $2.00/h (policy poor)")
-    assert "no columns above internal (policy poor)" in bounds_sentences(both)
+    assert bounds_sentences(both)[:3] == (
+        "$5.00 left (policy poor)",
+        "at most $2.00/h (policy poor)",
+        "data read only in eu-* (policy rich)",
+    )
     assert promise_sentences(both)[:2] == ("2 promised ready (policy rich)", "target 99.99% (policy poor)")
+    assert "no columns above internal (policy poor)" in bounds_sentences(both)
     assert "1 always on demand (policy poor)" in promise_sentences(both)
-    assert not [line for line in bounds_sentences(bounds(POOR.model_copy(update={"budget": RICH.budget}))) if "/h" in line]
+    assert not any("on spot" in said or "/h" in said for said in (*promise_sentences(bounds(POOR)), *bounds_sentences(bounds(RICH))))
