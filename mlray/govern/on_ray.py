@@ -17,8 +17,9 @@ from mlray.clock import Clock, SystemClock
 from mlray.errors import ClusterError, MlrayError
 from mlray.govern.actions import Notify
 from mlray.govern.cluster import LiveCluster
-from mlray.govern.loop import Governor
+from mlray.govern.loop import TICK_S, Governor
 from mlray.govern.machines import Machines
+from mlray.govern.plan import Plan
 from mlray.govern.register import Register
 from mlray.govern.snapshot import Watched
 from mlray.govern.store import GovernStore
@@ -33,7 +34,6 @@ from mlray.policy.spec import Policy
 from mlray.policy.store import PolicyStore
 
 NAME, NAMESPACE = "mlray-governor", "mlray"
-TICK_S = 5.0
 ANSWER_S = 60.0
 DASHBOARD = "http://127.0.0.1:8265"  # Ray's own default
 
@@ -66,6 +66,10 @@ class GovernorActor:
     def charge_now(self) -> None:
         with self._turn:
             self._governor.tick(charge_all=True)
+
+    def draft(self, policy: Policy) -> Plan | None:
+        with self._turn:
+            return self._governor.draft(policy)
 
     def allowance(self, deployment: str) -> dict[str, Any] | None:
         """floor, ceiling, spot_share, bound and reason; never waits for a tick. None: nobody can say now."""
@@ -134,6 +138,14 @@ def forget_all() -> None:
 def charge_now() -> None:
     """Charges every replica up to this instant, so that a bill read now is complete."""
     _answer(_governor().charge_now.remote())
+
+
+def draft(policy: Policy) -> Plan:
+    """What the next look would do if this policy were in force; nothing is done. Raises ClusterError when that cannot be said."""
+    plan: Plan | None = _answer(_governor().draft.remote(policy))
+    if plan is None:
+        raise ClusterError("the governor cannot see the cluster just now", hint="ask again in a few seconds")
+    return plan
 
 
 def allowance(deployment: str) -> Allowance | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -153,7 +154,7 @@ def test_short_money_takes_the_room_to_grow_and_the_journal_says_why(scene: Scen
     short = until(lambda: (a := governor.allowance("toy")) and a.bound is not Bound.OPEN and a)
     assert (short.floor, short.ceiling) == (2, 2)
     lines = until(lambda: [line for line in GovernStore(scene.home.database, scene.cluster).journal("toy") if line.action == "Notify"])
-    assert lines[-1].policy_digest == POLICY.digest and "toy may run 2 to 2 replicas" in lines[-1].reason
+    assert json.loads(lines[-1].policies) == {"toys": POLICY.digest} and "toy may run 2 to 2 replicas" in lines[-1].reason
 
 
 def test_a_forgotten_deployment_owes_nothing_more(scene: Scene):

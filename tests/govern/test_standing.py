@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from mlray.govern.machines import Bought
-
 from mlray.govern.snapshot import NodeSeen
 from mlray.govern.standing import OTHER, Standing, nodes
 
