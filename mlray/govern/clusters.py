@@ -26,11 +26,11 @@ def drains(snapshot: Snapshot, known: Mapping[str, Means]) -> tuple[Drain, ...]:
     """
     if not any(found.short for found in known.values()):
         return ()
-    runs, chosen = {run.run: run for run in snapshot.runs}, {}
-    for node in sorted((n for n in snapshot.nodes if n.offer is not None), key=_dearest_first):
-        target = _target(node, runs, snapshot.offers)
-        names = {name for tenant in node.tenants if tenant in runs for name in runs[tenant].policies}
-        for name in sorted(names) if target else ():
+    runs = {run.run: run for run in snapshot.runs if any(name in known and known[name].short for name in run.policies)}
+    movable = [(node, target) for node in snapshot.nodes if _movable(node, runs) and (target := _target(node, snapshot.offers))]
+    chosen: dict[str, Drain] = {}
+    for node, target in sorted(movable, key=lambda pair: _dearest_first(pair[0])):
+        for name in sorted({name for tenant in node.tenants for name in runs[tenant].policies}):
             if name in known and known[name].short and name not in chosen:
                 chosen[name] = Drain(node.id, name, _moves(node, target, known[name]))
                 break
@@ -40,7 +40,7 @@ def drains(snapshot: Snapshot, known: Mapping[str, Means]) -> tuple[Drain, ...]:
 def stops(snapshot: Snapshot, known: Mapping[str, Means], allowances: Mapping[str, Allowance]) -> tuple[StopCluster, ...]:
     """Clusters past their time to live, idle too long, or without money under a policy that keeps no floor."""
     clusters: defaultdict[str, list[NodeSeen]] = defaultdict(list)
-    for node in snapshot.nodes:
+    for node in snapshot.nodes if snapshot.cluster_policies else ():
         if node.cluster in snapshot.cluster_policies:
             clusters[node.cluster].append(node)
     open_to_work = any(room.ceiling > 0 for room in allowances.values())
@@ -78,23 +78,28 @@ def _idle_since(nodes: Iterable[NodeSeen]) -> datetime | None:
     return max(known) if len(known) == len(since) else None
 
 
-def _target(node: NodeSeen, runs: Mapping[str, Running], offers: tuple[Offer, ...]) -> Offer | None:
-    """Where the node's work could go on for less; None where some of it must stay."""
-    movable = node.tenants and all(t in runs and runs[t].market != Capacity.ON_DEMAND for t in node.tenants)
-    if node.head or node.state != "running" or node.offer is None or not movable:
-        return None
+def _movable(node: NodeSeen, runs: Mapping[str, Running]) -> bool:
+    """Whether all that stands there belongs to these runs and may be on spot."""
+    if not node.tenants or node.head or node.state != "running":
+        return False
+    return all(tenant in runs and runs[tenant].market != Capacity.ON_DEMAND for tenant in node.tenants)
+
+
+def _target(node: NodeSeen, offers: tuple[Offer, ...]) -> Offer | None:
+    """Where the node's work could go on for less."""
     target = cheapest(offers, "any", node.busy_cpus)
-    cheap = target is not None and target.price.per_hour.micros <= node.offer.price.per_hour.micros * CHEAPER
-    return target if cheap else None
+    if target is None or node.offer is None:
+        return None
+    return target if target.price.per_hour.micros <= node.offer.price.per_hour.micros * CHEAPER else None
 
 
 def _dearest_first(node: NodeSeen) -> tuple[int, str]:
     return (-node.offer.price.per_hour.micros if node.offer else 0, node.id)
 
 
-def _moves(node: NodeSeen, target: Offer | None, found: Means) -> str:
-    price, cheaper = node.offer.price if node.offer else None, target.price if target else None
-    return f"{found.sentence}: work on node {node.id} at {price} can go on at {cheaper}"
+def _moves(node: NodeSeen, target: Offer, found: Means) -> str:
+    price = node.offer.price if node.offer else "an unknown price"
+    return f"{found.sentence}: work on node {node.id} at {price} can go on at {target.price}"
 
 
 def _long(span: timedelta) -> str:

@@ -120,7 +120,8 @@ def snapshot(
     deployments = tuple(_seen(w, seen.replicas.get(w.deployment, ()), memory.given.get(w.deployment), governance) for w in watched)
     runs = tuple(replace(run, policies=_names(governance.of_cause(run.cause))) for run in seen.runs)
     balances = _balances(governance, ledger, _accrued(deployments, runs, owed, now), now)
-    clusters = {node.cluster: _names(governance.of(CLUSTER, node.cluster)) for node in seen.nodes}
+    governed = ((cluster, governance.of(CLUSTER, cluster)) for cluster in {node.cluster for node in seen.nodes})
+    clusters = {cluster: _names(found) for cluster, found in governed if found}
     return Snapshot(
         now=now,
         deployments=deployments,
@@ -188,5 +189,5 @@ def _reserved(run: Running, balances: Mapping[str, Balance | None]) -> Money | N
 
 def cluster_causes(seen: Look, governance: Governance) -> dict[str, Cause]:
     """Whom nodes are charged to that no work pays for: the first policy that governs their cluster."""
-    found = {node.cluster: _names(governance.of(CLUSTER, node.cluster)) for node in seen.nodes}
+    found = {cluster: _names(governance.of(CLUSTER, cluster)) for cluster in sorted({node.cluster for node in seen.nodes})}
     return {cluster: Cause(CLUSTER, cluster, next(iter(names), "")) for cluster, names in found.items()}

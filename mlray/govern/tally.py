@@ -109,7 +109,7 @@ def _first(offers: tuple[Offer, ...], market: str, cpus: float) -> Money | None:
 def _idle(nodes: Iterable[NodeSeen], governed: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, float]]:
     """What nodes cost beyond the work on them: heads, idle and starting nodes."""
     rates: defaultdict[str, float] = defaultdict(float)
-    for node in nodes:
+    for node in nodes if governed else ():
         if node.cluster in governed and node.offer is not None:
             rates[node.cluster] += node.offer.price.per_hour.micros * (1.0 - node.offer.share(node.busy_cpus))
     return rates.items()
