@@ -1,8 +1,9 @@
-"""prices list, show, update: what clouds ask for an hour of a machine."""
+"""prices list, show, update, quote: what clouds ask for an hour of a machine."""
 
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -81,6 +82,16 @@ def update(
         show.result(done, as_json)
     else:
         print(f"{done.added} new, {done.newer} newer than before, {done.older} not newer; kept in {done.file}")
+
+
+@commands.command()
+def quote(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of cluster/.")], as_json: Json = False) -> None:
+    """What a cluster costs for an hour, before it is started."""
+    from mlray.home import Home
+    from mlray.launch.quote import quote
+    from mlray.market.prices.store import read_cluster
+
+    show.result(quote(read_cluster(Home.locate().prepare(), file)), as_json)
 
 
 def _store() -> PriceStore:

@@ -69,3 +69,10 @@ def test_only_some_of_a_list_may_be_kept_and_euros_need_a_rate(home: Home, tmp_p
 )
 def test_an_option_that_says_nothing_is_refused(home: Home, capsys: Captured, option: str, value: str, wanted: str):
     assert wanted in said(capsys, "update", "x.json", option, value, code=2)
+
+
+def test_a_cluster_is_quoted_before_it_is_started(home: Home, capsys: Captured):
+    file = Path(__file__).parents[2] / "cluster" / "local.yaml"
+    told = json.loads(said(capsys, "quote", str(file), "--json"))
+    assert (told["least_usd"], told["most_usd"], told["lines"][0]["price_usd_per_hour"]) == (4.13, 8.16, 0.1)
+    assert "least          $4.13" in said(capsys, "quote", str(file))
