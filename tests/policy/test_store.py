@@ -15,7 +15,8 @@ from mlray.errors import SpecError
 from mlray.policy.change import Event, Standing, Step, ask
 from mlray.policy.spec import Policy
 from mlray.policy.store import PolicyStore
-from tests.ledger.test_store import _start, url  # noqa: F401  one fixture for every store
+from tests.ledger.conftest import url  # noqa: F401  one fixture for every store
+from tests.ledger.test_store import _start
 from tests.policy.policies import policy
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
