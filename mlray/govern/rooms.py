@@ -46,7 +46,7 @@ class _Ground:
     balances: Mapping[str, Balance | None]
     ahead: Mapping[str, float]
     rates: tuple[Interruptions | None, Interruptions | None]
-    zones: Mapping[str, int]
+    zones: Mapping[str, tuple[str, ...]]
     tick: Duration
 
     @classmethod
@@ -102,11 +102,6 @@ def _held(before: Allowance | None, cost: Cost, why: str) -> Allowance:
     return replace(before, ceiling=ceiling, reason=f"{why}: {before.floor} to {ceiling} held", bound=Bound.UNKNOWN)
 
 
-def _footing(seen: Seen, cost: Cost, rates: tuple[Interruptions | None, Interruptions | None]) -> Footing:
-    """A replica of `any` market may stand on spot, and nothing yet keeps it from there: the promise reckons with the worst."""
-    return Footing(cost.hourly, cost.running, 0.0 if seen.watched.market == Capacity.ON_DEMAND else 1.0, *rates)
-
-
 def _ahead(snapshot: Snapshot, tally: Tally) -> dict[str, float]:
     """What the deployments of each policy cost an hour if they keep their floors and what they run above them."""
     rates: defaultdict[str, float] = defaultdict(float)
@@ -130,6 +125,7 @@ def _rate(snapshot: Snapshot, capacity: Capacity) -> Interruptions | None:
     return max(rates, key=lambda rate: rate.recovery.seconds / rate.every.seconds, default=None)
 
 
-def _zones(snapshot: Snapshot, market: str) -> int:
-    """In how many zones replicas of a market may stand."""
-    return max(1, len({o.zone for o in snapshot.offers if market in ("any", o.capacity)}))
+def _zones(snapshot: Snapshot, market: str) -> tuple[str, ...]:
+    """Where replicas of a market may stand; of `any`, where there is spot, for that is what goes away by the zone."""
+    capacity = Capacity.SPOT if market == "any" else market
+    return tuple(sorted({o.zone for o in snapshot.offers if o.capacity == capacity}))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from mlray.ledger.balance import Balance
 from mlray.ledger.entry import Cause
@@ -72,7 +73,7 @@ def allow_under(
     """
     if not claims:
         raise ValueError("a deployment without a policy has no allowance: what nobody pays for does not run")
-    terms = _spot(claims)
+    terms, footing = _spot(claims), _inside(claims, footing)
     rooms = tuple(room(claim, cause, footing, terms, now, tick) for claim in claims)
     low = max(rooms, key=lambda one: one.floor.replicas)
     return _strictest(_Rooms(rooms, low, _most(rooms, low), footing, terms), before)
@@ -103,6 +104,15 @@ def _spot(claims: Sequence[Claim]) -> SpotTolerance:
         return claims[0].policy.spot
     spots = [claim.policy.spot for claim in claims]
     return SpotTolerance(share=min(s.share for s in spots), on_demand=max(s.on_demand for s in spots))
+
+
+def _inside(claims: Sequence[Claim], footing: Footing) -> Footing:
+    """The footing in those zones alone in which every policy lets spot be bought; without one, nothing stands on spot."""
+    patterns = [claim.policy.spot.zones for claim in claims if claim.policy.spot.zones]
+    if not patterns or not footing.zones:
+        return footing
+    zones = tuple(zone for zone in footing.zones if all(any(fnmatchcase(zone, one) for one in some) for some in patterns))
+    return replace(footing, zones=zones, spot_share=footing.spot_share if zones else 0.0)
 
 
 def _most(rooms: Sequence[Room], low: Room) -> int:

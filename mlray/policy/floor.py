@@ -21,8 +21,8 @@ class Footing:
     """What a deployment's replicas stand on.
 
     `hourly` is what one replica costs for an hour (None: unknown). `spot_share` is the part of the replicas that may be
-    on spot; `spot` and `on_demand` say how such nodes go away (None: the cluster file does not say). `zones` is in how many zones they
-    may stand, and `start_s` how many seconds a first replica takes until it is ready (None: about as long as a lost one's successor).
+    on spot; `spot` and `on_demand` say how such nodes go away (None: the cluster file does not say). `zones` are those in which they may
+    stand on spot (none known: all in one), `start_s` the seconds until a first replica is ready (None: as long as a lost one's successor).
     """
 
     hourly: Money | None
@@ -30,7 +30,7 @@ class Footing:
     spot_share: float
     spot: Interruptions | None = None
     on_demand: Interruptions | None = None
-    zones: int = 1
+    zones: tuple[str, ...] = ()
     start_s: float | None = None
 
     @property
@@ -60,7 +60,7 @@ def solve_floor(promise: Availability, footing: Footing, spot: SpotTolerance = N
     """
     # Plain numbers, because they are looked up at every look of the governor for every deployment.
     low, high, kinds = promise.replicas.low, promise.replicas.high, (*_numbers(footing.spot), *_numbers(footing.on_demand))
-    zones, share = min(promise.zones, footing.zones), min(footing.spot_share, spot.share.fraction)
+    zones, share = min(promise.zones, len(footing.zones) or 1), min(footing.spot_share, spot.share.fraction)
     promised = promise.min_ready, promise.survive, low, high, promise.target.fraction
     return _solve(promised, _warm(promise, footing), zones, share, spot.on_demand, kinds)
 

@@ -20,7 +20,7 @@ from mlray.policy.allowance import Allowance, Bound, allow, allow_under
 from mlray.policy.claim import Claim
 from mlray.policy.floor import Footing, at_least, ready_share, solve_floor
 from mlray.policy.spec import Policy
-from mlray.units import Duration, Money
+from mlray.units import Duration, Money, Percent
 
 ROOT = Path(__file__).parents[2]
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -270,6 +270,22 @@ def test_one_stays_in_a_window_of_none_where_it_could_not_come_back_in_time():
 def test_the_strictest_terms_of_spot_are_those_of_all():
     found = under(rated("a", spot={"share": "50%"}), rated("b", spot={"on_demand": 1}))
     assert (found.spot_share, found.on_demand) == (0.5, 1)
+
+
+def test_only_zones_in_which_every_policy_buys_spot_count():
+    """Losses that take a whole zone: two replicas keep three nines only where they stand in two of them."""
+    together = SPOT.model_copy(update={"together": Percent(0.92)})
+    spread = {"zones": 2, "replicas": "1..3"}
+    stands = Footing(QUARTER, 2, 1.0, together, zones=("eu-a", "eu-b", "us-a"))
+    cause, rich = Cause("serve", "flights", ""), {"amount": "$100"}
+
+    def found(*zones: list[str]) -> Allowance:
+        policies = [rated(f"p{i}", rich, spread, spot={"zones": some}) for i, some in enumerate(zones)]
+        return allow_under([Claim(p, balance(p.budget, (), NOON)) for p in policies], cause, stands, NOON)
+
+    assert [(a.floor, a.spot_share) for a in (found([]), found(["eu-*"]), found(["eu-*"], ["*-a"]))] == [(2, 1.0), (2, 1.0), (3, 1.0)]
+    nowhere = found(["eu-*"], ["us-*"])
+    assert (nowhere.floor, nowhere.spot_share) == (1, 0.0)  # on demand, which nothing interrupts
 
 
 def test_the_floor_goes_while_the_money_still_pays_until_the_next_look():

@@ -22,7 +22,7 @@ def spot(together: float = 0.0, every: float = 7200, recovery: float = 60) -> In
 
 
 def footing(rate: Interruptions | None = None, zones: int = 1, share: float = 1.0, start_s: float | None = None) -> Footing:
-    return Footing(QUARTER, 2, share, rate or spot(), None, zones, start_s)
+    return Footing(QUARTER, 2, share, rate or spot(), None, tuple("abcdefghi"[:zones]), start_s)
 
 
 def promise(min_ready: int = 1, replicas: str = "1..6", target: str = "99.9%", **more: object) -> Availability:
