@@ -27,6 +27,7 @@ from mlray.cli import (
     secret,
     token,
     trace,
+    why,
     work,
 )
 
@@ -50,7 +51,7 @@ def main(
         os.environ["MLRAY_HOME"] = str(home.expanduser().absolute())  # what this process starts finds the same home
 
 
-for module in (demo, cluster, work, predict, cost):
+for module in (demo, cluster, work, predict, cost, why):
     app.registered_commands += module.commands.registered_commands
 for module in (compare, report, keep, backup):
     data.commands.registered_commands += module.commands.registered_commands

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlray.cli import show
-from mlray.cli.options import Json
+from mlray.cli.options import InCluster, Json
 
 if TYPE_CHECKING:
     from mlray.jobs.explaining import Explained
@@ -71,6 +71,26 @@ def diff(
         show.rows("differences", [{"field": one.field, "before": one.before, "after": one.after} for one in found], as_json)
     else:
         print(f"{file} says what is in force" if other is None else f"{file} says what {other} says")
+
+
+@commands.command()
+def plan(file: PolicyFile, cluster: InCluster = None, as_json: Json = False) -> None:
+    """What would change on a cluster that is up if this policy were in force now; nothing is done."""
+    from mlray.files import load
+    from mlray.govern.on_ray import draft
+    from mlray.govern.sentence import doing
+    from mlray.home import Home
+    from mlray.launch.on_ray import connect
+    from mlray.policy.spec import Policy
+
+    policy = load(file, Policy)
+    with connect(Home.locate(), cluster):
+        actions = draft(policy).actions
+    rows = [{"subject": action.subject, "what": doing(action), "policy": action.policy or None, "why": action.reason} for action in actions]
+    if rows or as_json:
+        show.rows("actions", rows, as_json)
+    else:
+        print(f"nothing would change if policy {policy.name} were in force as {file} says")
 
 
 @commands.command()

@@ -23,6 +23,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -139,6 +140,11 @@ class GovernStore:
         """The newest lines, oldest first; of one subject, or of all."""
         return self._lines(J.subject == subject if subject else J.seq > 0, last)
 
+    def about(self, subject: str, last: int = 50) -> tuple[Line, ...]:
+        """As `journal`, and with the trials of a run, or all that a policy asked for."""
+        mine = or_(J.subject == subject, J.subject.startswith(f"{subject}/", autoescape=True), J.policy == subject)
+        return self._lines(mine, last) if subject else self.journal("", last)
+
     def given(self, deployment: str) -> Allowance | None:
         """The newest allowance that the deployment has."""
         return allowance_of(self._newest("SetAllowance", deployment).get(deployment))
@@ -179,6 +185,12 @@ class GovernStore:
 
     def _named(self, deployment: str) -> ColumnElement[bool]:
         return and_(WATCHED.c.cluster == self._cluster, WATCHED.c.deployment == deployment)
+
+
+def governed_clusters(url: str) -> tuple[str, ...]:
+    """The clusters of which the journal tells, gone or not, by name."""
+    with _translated(), tables(connect(url)).connect() as connection:
+        return tuple(connection.execute(select(J.cluster).distinct().order_by(J.cluster)).scalars())
 
 
 def _row(intent: Intent) -> dict[str, str]:
