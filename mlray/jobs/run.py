@@ -9,11 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from mlray.errors import ClusterError, RefusedError, SpecError
+from mlray.clock import SystemClock
+from mlray.errors import ClusterError, MlrayError, RefusedError, SpecError
+from mlray.govern.register import Register
 from mlray.home import Home
 from mlray.ingest.report import Ingested
 from mlray.ingest.spec import IngestJob
 from mlray.jobs import begun
+from mlray.jobs.closing import close
 from mlray.jobs.desk import Desk, desk
 from mlray.jobs.endpoints import Endpoint, endpoints, remember
 from mlray.jobs.governor import govern, govern_soon
@@ -21,6 +24,7 @@ from mlray.jobs.purse import standing
 from mlray.jobs.read import Written, written
 from mlray.launch import on_ray as launch
 from mlray.launch.on_ray import Connection, connect
+from mlray.launch.record import Record
 from mlray.ledger.entry import Usage
 from mlray.policy.admission import Refused, admit_under
 from mlray.policy.allowance import Allowance
@@ -226,13 +230,19 @@ def up(home: Home, file: Path, on_progress: OnProgress = silent) -> launch.Up:
 
 
 def down(home: Home, cluster: str, on_progress: OnProgress = silent) -> bool:
-    """Takes a cluster down after its last charges are booked; False when there was none.
+    """Takes a cluster down and books its last charges; False when there was none.
 
-    A cluster that no longer answers cannot be charged to this second: its ledger ends at the governor's last look.
+    Replicas of a cluster that no longer answers cannot be charged to this second: they end at the governor's last look.
     """
     if any(endpoint.cluster == cluster for endpoint in endpoints(home)):
         from mlray.govern import on_ray as governor
 
         with suppress(ClusterError), connect(home, cluster):
             governor.forget_all()
-    return launch.down(home, cluster, on_progress)
+
+    def ended(record: Record) -> None:
+        with suppress(MlrayError):  # the cluster goes down whatever the ledger says
+            Register(home.database, cluster).leave_all()
+            close(home, record, SystemClock().now())
+
+    return launch.down(home, cluster, on_progress, ended)

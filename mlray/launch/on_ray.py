@@ -17,6 +17,7 @@ from mlray.launch.dashboard import seen_nodes
 from mlray.launch.launcher import Launcher
 from mlray.launch.local import LocalProvider
 from mlray.launch.machine import end_nodes, live_nodes, pids, remains
+from mlray.launch.record import Record
 from mlray.launch.status import NodeState, Status, missing, status_of
 from mlray.launch.store import ClusterStore
 from mlray.market.prices import store as prices
@@ -28,6 +29,13 @@ __all__ = ["Connection", "Up", "clusters", "connect", "down", "kill_node", "only
 UP_S = 240.0  # 14 s on an idle laptop; 95 s were seen at a load of 23 on two cores
 PAUSE_S = 0.1
 PROVIDER = f"{LocalProvider.__module__}.{LocalProvider.__qualname__}"
+
+
+Ended = Callable[[Record], None]
+
+
+def unheeded(record: Record) -> None:
+    """Nobody wants to see the last record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +69,14 @@ def up(home: Home, cluster_file: Path, on_progress: OnProgress = silent) -> Up:
     return Up(ready, True, time.monotonic() - began)
 
 
-def down(home: Home, name: str, on_progress: OnProgress = silent) -> bool:
-    """Ends every process of the cluster and removes its folders, whatever state it is in. False when there was none."""
+def down(home: Home, name: str, on_progress: OnProgress = silent, ended: Ended = unheeded) -> bool:
+    """Ends every process of the cluster and removes its folders, whatever state it is in. False when there was none.
+
+    `ended` is shown the last record once every process has ended, and before the folders go.
+    """
     store = ClusterStore(home, name)
     with store.alone():
-        return _take_down(store, on_progress)
+        return _take_down(store, on_progress, ended)
 
 
 def status(home: Home, name: str) -> Status:
@@ -149,7 +160,7 @@ def _glance(store: ClusterStore) -> Status | None:
     return status_of(record, read_cluster(store.file, store.home), seen, running)
 
 
-def _take_down(store: ClusterStore, on_progress: OnProgress) -> bool:
+def _take_down(store: ClusterStore, on_progress: OnProgress, ended: Ended = unheeded) -> bool:
     try:
         record = store.read()
     except ClusterError:
@@ -162,6 +173,7 @@ def _take_down(store: ClusterStore, on_progress: OnProgress) -> bool:
     while running := [node.id for node in store.known().nodes if remains(store.known(), node)]:
         on_progress(Progress("down", f"ending {', '.join(running)}"))
         end_nodes(store, running)
+    ended(store.known())
     store.remove()
     on_progress(Progress("down", f"{store.name} is down"))
     return True
