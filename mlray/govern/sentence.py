@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlray.govern.actions import Action, Drain, HoldJobs, Notify, PauseTrial, ResumeTrial, SetAllowance, StopCluster, StopRun
-from mlray.govern.journal import DROPPED, Line, to_action
+from mlray.govern.journal import DONE, Line, to_action
 
 
 def done(line: Line) -> str:
