@@ -26,11 +26,12 @@ from mlray.ledger.meter import charge
 from mlray.ledger.store import LedgerStore
 from mlray.market.offer import by_type, cheapest, offers, on_demand
 from mlray.policy.admission import Ask
+from mlray.policy.bounds import kept
 from mlray.policy.job import JobSpec
 from mlray.policy.match import governs
 from mlray.policy.spec import Policy, Stage
 from mlray.policy.store import PolicyStore
-from mlray.units import Price
+from mlray.units import Duration, Price
 from mlray.vault.store import VaultAddress
 
 J = TypeVar("J", bound=JobSpec)
@@ -88,7 +89,8 @@ class Desk(Generic[J]):
         hourly = offer.price.over(3600, offer.share(cpus)) * max(count, most) if offer else None
         price = offer.price if offer else None
         tags = self.cause.tags
-        return Ask(self.cause.stage, self.job.name, self.job.budget, self.job.least, price, share, tags, hourly, zones, classes)
+        name, booked = self.job.name, self.cause.job
+        return Ask(self.cause.stage, name, self.job.budget, self.job.least, price, share, tags, hourly, zones, classes, booked)
 
     def purse(self, ask: Ask) -> AbstractContextManager[Purse]:
         """Raises RefusedError when its policies do not admit it."""
@@ -129,7 +131,7 @@ def desk(
     cause = Cause(stage, name, policies.own.name, run, "", found.job.owner, tuple(sorted(found.job.tags.items())))
     connection = cluster if isinstance(cluster, Connection) else connect(home, cluster)
     try:
-        yield Desk(found.job, policies.policies, policies.notes, found.base, home, connection, cause, clock)
+        yield Desk(_shortened(found.job, policies.policies), policies.policies, policies.notes, found.base, home, connection, cause, clock)
     finally:
         if connection is not cluster:
             connection.close()
@@ -151,6 +153,15 @@ def _found(job: J | Path | str, kind: type[J], policy: Policy | None) -> _Found[
         what = kind.model_fields["kind"].annotation
         raise SpecError(f"{job}: kind is not {what}", hint=f"this needs a job of kind {what}; mlray run takes any kind")
     return _Found(steps[0].job, policy or steps[0].policy, steps[0].path.parent)
+
+
+def _shortened(job: J, policies: tuple[Policy, ...]) -> J:
+    """A job that makes data keeps them no longer than its policies let it."""
+    if "keep" not in type(job).model_fields:
+        return job
+    declared: Duration | None = getattr(job, "keep", None)
+    longest = kept(declared, policies)
+    return job if longest == declared else job.model_copy(update={"keep": longest})
 
 
 def _governing(found: _Found[J], stage: Stage, home: Home) -> Governed:

@@ -23,7 +23,7 @@ class Ask:
     `budget` is the most it may spend (None: all that is left), `least` the shortest work worth starting, `price` that
     of its cheapest node (None: unknown) and `share` the part of such a node that its smallest step takes. `hourly` is what all of it will
     cost an hour (None: as much as its smallest step). `zones` are those of every node it may use, "" for one without a
-    name, and `classes` those of the columns it reads.
+    name, and `classes` those of the columns it reads. `booked` is the name its charges bear, where that is not the job's.
     """
 
     stage: str
@@ -36,6 +36,7 @@ class Ask:
     hourly: Money | None = None
     zones: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    booked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def _rate(ask: Ask, claim: Claim, price: Price) -> str:
 
 
 def _tightest(ask: Ask, balance: Balance) -> Tightest:
-    return balance.tightest(ask.stage, job=ask.job, tags=ask.tags)
+    return balance.tightest(ask.stage, job=ask.booked or ask.job, tags=ask.tags)
 
 
 def _rest(ask: Ask, claim: Claim) -> str:

@@ -94,6 +94,12 @@ def strictest(claims: Iterable[Claim], cause: Cause, now: datetime) -> Bounds | 
     )
 
 
+def kept(declared: Duration | None, policies: Iterable[Policy]) -> Duration | None:
+    """How long a version may be kept: as its job says, and no longer than any of its policies does; None where nobody says."""
+    said = (declared, *(policy.data.keep for policy in policies))
+    return min((keep for keep in said if keep is not None), default=None)
+
+
 def _left(claim: Claim, cause: Cause) -> Money | None:
     return None if claim.balance is None else claim.balance.left(cause.stage, cause.run, cause.job, cause.tags)
 

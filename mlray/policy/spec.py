@@ -174,7 +174,7 @@ class Clusters(Spec):
 class Data(Spec):
     """How long data are kept, and who may read them where."""
 
-    keep: Duration | None = Field(None, description="The longest that versions made by its jobs are kept.")
+    keep: Duration | None = Field(None, description="The longest that datasets made by its jobs are kept.")
     highest_class: Class | None = Field(None, description="Versions with columns of a higher class are not read by its jobs.")
     regions: tuple[str, ...] = Field((), description="Zones in which its jobs may read data, or patterns such as eu-*; empty: anywhere.")
 

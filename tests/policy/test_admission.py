@@ -112,6 +112,8 @@ def test_a_limit_on_its_work_is_named():
         "until 2026-11-23 00:00 UTC"
     )
     assert isinstance(under(ask("$2"), limited, spent="$1.25"), Admitted)
+    other_name = replace(ask("$2"), tags=(("team", "delays"),), job="deploy-it", booked="flights-tune")
+    assert isinstance(under(other_name, limited, spent="$1.25"), Refused)
 
 
 def test_work_that_would_pass_the_hourly_rate_waits():

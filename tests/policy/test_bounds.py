@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from mlray.ledger.balance import balance
 from mlray.ledger.entry import Cause
-from mlray.policy.bounds import Bounds, By, strictest
+from mlray.policy.bounds import Bounds, By, kept, strictest
 from mlray.policy.claim import Claim
 from mlray.policy.explain import bounds_sentences, promise_sentences
 from mlray.policy.spec import Policy, WhenShort
@@ -81,3 +81,14 @@ def test_each_bound_reads_as_a_sentence_with_its_policy():
     assert "no columns above internal (policy poor)" in bounds_sentences(both)
     assert "1 always on demand (policy poor)" in promise_sentences(both)
     assert not any("on spot" in said or "/h" in said for said in (*promise_sentences(bounds(POOR)), *bounds_sentences(bounds(RICH))))
+
+
+def test_data_are_kept_no_longer_than_the_job_and_every_policy_says():
+    week, none = policy("week", {"amount": "$1"}, data={"keep": "7d"}), policy("none", {"amount": "$1"})
+    day = Duration(86400)
+    assert [kept(declared, [RICH, week, none]) for declared in (None, day, Duration(30 * 86400))] == [
+        Duration(7 * 86400),
+        day,
+        Duration(7 * 86400),
+    ]
+    assert kept(None, [none]) is None
