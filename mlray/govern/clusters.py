@@ -27,7 +27,9 @@ def drains(snapshot: Snapshot, known: Mapping[str, Means]) -> tuple[Drain, ...]:
     if not any(found.short for found in known.values()):
         return ()
     runs = {run.run: run for run in snapshot.runs if any(name in known and known[name].short for name in run.policies)}
-    movable = [(node, target) for node in snapshot.nodes if _movable(node, runs) and (target := _target(node, snapshot.offers))]
+    movable = [
+        (node, target) for node in snapshot.nodes if _movable(node, runs, snapshot.prepaid) and (target := _target(node, snapshot.offers))
+    ]
     chosen: dict[str, Drain] = {}
     for node, target in sorted(movable, key=lambda pair: _dearest_first(pair[0])):
         for name in sorted({name for tenant in node.tenants for name in runs[tenant].policies}):
@@ -78,9 +80,9 @@ def _idle_since(nodes: Iterable[NodeSeen]) -> datetime | None:
     return max(known) if len(known) == len(since) else None
 
 
-def _movable(node: NodeSeen, runs: Mapping[str, Running]) -> bool:
-    """Whether all that stands there belongs to these runs and may be on spot."""
-    if not node.tenants or node.head or node.state != "running":
+def _movable(node: NodeSeen, runs: Mapping[str, Running], prepaid: frozenset[str]) -> bool:
+    """Whether all that stands there belongs to these runs and may be on spot, and the node costs something."""
+    if not node.tenants or node.head or node.state != "running" or (node.offer and node.offer.node_type in prepaid):
         return False
     return all(tenant in runs and runs[tenant].market != Capacity.ON_DEMAND for tenant in node.tenants)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +14,7 @@ from mlray.govern.actions import Action
 from mlray.govern.snapshot import NodeSeen, Replica, Running, Seen, Snapshot, Watched
 from mlray.ledger.balance import Balance, balance, since
 from mlray.ledger.entry import Cause, Charge, Entry, Usage
+from mlray.market.commitment import marginal, saving_nothing
 from mlray.market.offer import Offer
 from mlray.policy.allowance import Allowance
 from mlray.policy.match import CLUSTER, Governance, governs_cause
@@ -122,12 +123,15 @@ def snapshot(
     balances = _balances(governance, ledger, _accrued(deployments, runs, owed, now), now)
     governed = ((cluster, governance.of(CLUSTER, cluster)) for cluster in {node.cluster for node in seen.nodes})
     clusters = {cluster: _names(found) for cluster, found in governed if found}
+    committed = tuple(one for policy in governance.policies for one in policy.commitments)
+    running = Counter(node.offer.node_type for node in seen.nodes if node.offer) if committed else {}
     return Snapshot(
         now=now,
         deployments=deployments,
         runs=tuple(replace(run, reserved=_reserved(run, balances)) for run in runs),
         nodes=seen.nodes,
-        offers=seen.offers,
+        offers=marginal(seen.offers, committed, running, now.date()),
+        prepaid=saving_nothing(seen.offers, committed, running, now.date()),
         balances=balances,
         policies=governance.by_name,
         held=memory.held,

@@ -113,7 +113,8 @@ class NodeSeen:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything the plan may use. `offers` is what may be bought, at the marginal price of the next node.
+    """Everything the plan may use. `offers` is what may be bought, at the marginal price of the next node; of
+    node types in `prepaid` every node that runs is paid for, so that stopping one saves nothing.
 
     `balances` count what has run up and is not booked yet, too; None is one that cannot be read. `held` names the policies that
     admit no jobs, `told` when people were told what, by the key of the Notify, `cluster_policies` the policies of each cluster,
@@ -126,6 +127,7 @@ class Snapshot:
     runs: tuple[Running, ...] = ()
     nodes: tuple[NodeSeen, ...] = ()
     offers: tuple[Offer, ...] = ()
+    prepaid: frozenset[str] = frozenset()
     balances: Mapping[str, Balance | None] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     held: frozenset[str] = frozenset()

@@ -32,7 +32,9 @@ def marginal(offers: Sequence[Offer], commitments: Iterable[Committed], running:
     `running` counts nodes by node type. Prices of what runs already do not change; ask again after each node.
     """
     free = unused(offers, commitments, running, today)
-    return tuple(replace(offer, price=FREE) if free.get(offer.node_type, 0) > 0 else offer for offer in offers)
+    if not free:
+        return tuple(offers)
+    return tuple(replace(offer, price=FREE) if offer.node_type in free else offer for offer in offers)
 
 
 def unused(offers: Sequence[Offer], commitments: Iterable[Committed], running: Mapping[str, int], today: date) -> dict[str, int]:
@@ -41,17 +43,33 @@ def unused(offers: Sequence[Offer], commitments: Iterable[Committed], running: M
     Only on-demand nodes use a commitment up: no cloud lets a reservation or a savings plan pay for spot. Commitments with
     patterns are pools: the narrowest takes the nodes that run first, so that the wide ones stay free for other types.
     """
+    return _shared(offers, commitments, running, today)[0]
+
+
+def saving_nothing(offers: Sequence[Offer], commitments: Iterable[Committed], running: Mapping[str, int], today: date) -> frozenset[str]:
+    """Node types of which every running node is paid for already: to stop one of them saves nothing."""
+    paid_apart = _shared(offers, commitments, running, today)[1]
+    return frozenset(kind for kind, count in paid_apart.items() if running.get(kind, 0) and not count)
+
+
+def _shared(
+    offers: Sequence[Offer], commitments: Iterable[Committed], running: Mapping[str, int], today: date
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Nodes that are committed and not used, and nodes that run beyond what is committed, by on-demand type."""
+    commitments = tuple(commitments)
+    if not commitments:
+        return {}, {}
     bought = sorted({offer.node_type for offer in offers if offer.capacity is Capacity.ON_DEMAND})
-    left = {kind: running.get(kind, 0) for kind in bought}
+    beyond = {kind: running.get(kind, 0) for kind in bought}
     free: dict[str, int] = {}
     for fitting, nodes in _pools(bought, commitments, today):
         for kind in fitting:
-            taken = min(left[kind], nodes)
-            left[kind] -= taken
+            taken = min(beyond[kind], nodes)
+            beyond[kind] -= taken
             nodes -= taken
         if nodes:
             free |= {kind: free.get(kind, 0) + nodes for kind in fitting}
-    return free
+    return free, beyond
 
 
 def _pools(bought: Sequence[str], commitments: Iterable[Committed], today: date) -> list[tuple[list[str], int]]:

@@ -7,7 +7,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlray.market.commitment import marginal, unused
+from mlray.market.commitment import marginal, saving_nothing, unused
 from mlray.market.offer import Offer, cheapest
 from mlray.market.spec import Capacity
 from mlray.policy.spec import Commitment
@@ -51,6 +51,17 @@ def test_the_narrow_commitment_takes_the_running_nodes_first():
 def test_it_ends_after_its_last_day():
     assert unused(ALL, (committed("m7i-large", 1, TODAY),), {}, TODAY) == {"m7i-large": 1}
     assert unused(ALL, (committed("m7i-large", 1, date(2026, 5, 31)),), {}, TODAY) == {}
+
+
+def test_to_stop_a_node_that_is_paid_for_saves_nothing():
+    two = (committed("m7i-large", 2),)
+    running = [{"m7i-large": count, "m7i-spot": 1} for count in (0, 1, 2, 3)]
+    assert [sorted(saving_nothing(ALL, two, held, TODAY)) for held in running] == [[], ["m7i-large"], ["m7i-large"], []]
+    assert not saving_nothing(ALL, (), {"m7i-large": 1}, TODAY)
+
+
+def test_without_commitments_the_offers_are_the_very_same():
+    assert marginal(ALL, (), {}, TODAY) is ALL
 
 
 def test_one_that_fits_no_offer_changes_nothing():
