@@ -11,7 +11,7 @@ from mlray.ledger.entry import Cause
 from mlray.policy.claim import Claim
 from mlray.policy.floor import Floor, Footing, solve_floor
 from mlray.policy.schedule import InForce, in_force
-from mlray.policy.spec import Policy, SpotTolerance, WhenShort
+from mlray.policy.spec import Policy, SpotTolerance, Stage, WhenShort
 from mlray.units import ZERO, Duration, Money
 
 HOUR = timedelta(hours=1)
@@ -73,7 +73,7 @@ def _stops(policy: Policy, found: Tightest, soon: float) -> bool:
 
 
 def _rated(claim: Claim, balance: Balance, hourly: Money, beside: float, running: int) -> int:
-    """Whole replicas that the hourly rate leaves room for, beside the policy's other deployments.
+    """Whole replicas that the hourly rate leaves room for, beside the policy's other deployments and what its jobs cost of late.
 
     None above the floor once the hour is spent. A little more is let pass: a charge that began in the last hour counts in this one.
     """
@@ -82,7 +82,8 @@ def _rated(claim: Claim, balance: Balance, hourly: Money, beside: float, running
         return UNBOUNDED
     if balance.hour is not None and balance.hour.spent.micros > balance.hour.most.micros * (1 + TO_SPARE):
         return 0
-    return _paid(max(0.0, rate.per_hour.micros - beside), float(hourly.micros), running)
+    jobs = balance.burn.micros - balance.stage(Stage.SERVE).burn.micros
+    return _paid(max(0.0, rate.per_hour.micros - beside - max(0, jobs)), float(hourly.micros), running)
 
 
 def _paid(left: float, each: float, running: int) -> int:

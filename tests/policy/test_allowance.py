@@ -231,6 +231,13 @@ def test_the_hourly_rate_bounds_the_ceiling_and_never_the_floor():
     assert under(rated(budget={"amount": "$100", "rate": "$0.10/h", "when_short": {"serve": "stop"}})).floor == 2
 
 
+def test_what_jobs_cost_of_late_is_not_there_for_replicas():
+    policy = rated(budget={"amount": "$100", "rate": "$1.20/h"})
+    job = Charge("c", NOON - timedelta(minutes=30), Money.parse("$0.40"), Cause("tune", "t", "flights"), Usage("spot", "spot", 60))
+    found = [allow(policy, balance(policy.budget, entries, NOON), footing(), NOON).ceiling for entries in ([], [job])]
+    assert found == [4, 3]
+
+
 def test_at_exactly_the_rate_what_runs_stays_and_nothing_is_added():
     exact = rated(budget={"amount": "$100", "rate": "$0.75/h"})
     assert [under(exact, running=n).ceiling for n in (2, 3, 4)] == [2, 3, 3]
