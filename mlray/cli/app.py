@@ -10,6 +10,7 @@ import typer
 
 import mlray
 from mlray.cli import (
+    advise,
     audit,
     backup,
     cluster,
@@ -17,6 +18,7 @@ from mlray.cli import (
     cost,
     data,
     demo,
+    forecast,
     keep,
     keys,
     policy,
@@ -51,10 +53,13 @@ def main(
         os.environ["MLRAY_HOME"] = str(home.expanduser().absolute())  # what this process starts finds the same home
 
 
-for module in (demo, cluster, work, predict, cost, why):
+for module in (demo, cluster, work, predict, why, advise):
     app.registered_commands += module.commands.registered_commands
+app.registered_commands += cost.receipts.registered_commands
+cost.commands.registered_commands += forecast.commands.registered_commands
 for module in (compare, report, keep, backup):
     data.commands.registered_commands += module.commands.registered_commands
+app.add_typer(cost.commands, name="cost")
 app.add_typer(policy.commands, name="policy", help="What may be spent and what is promised.")
 app.add_typer(prices.commands, name="prices", help="What clouds ask for an hour of a machine.")
 app.add_typer(trace.commands, name="trace", help="Histories of spot markets.")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 from mlray.errors import StoreError
 from mlray.ledger import hours
 from mlray.ledger.entry import Entry, Reservation, Return
-from mlray.ledger.rows import ENTRIES, GROUPS, NAMES, OPEN, Group, Value, group, number, to_row
+from mlray.ledger.rows import ENTRIES, GROUPS, NAMES, OPEN, Group, Value, group, microseconds, number, to_row
 
 T = TypeVar("T")
 # A statement's parameters at a time; SQLite takes at most 32,766 and PostgreSQL 65,535.
@@ -77,11 +77,12 @@ def _groups(connection: Connection, wanted: Mapping[int, Group]) -> None:
 
 def _open(connection: Connection, new: Sequence[Entry]) -> None:
     """A reservation is open until its return; the return may have come first."""
-    begun = [entry.key for entry in new if isinstance(entry, Reservation)]
+    begun = {entry.key: entry.until for entry in new if isinstance(entry, Reservation)}
     ended = [entry.reservation for entry in new if isinstance(entry, Return)]
-    for some in chunks(begun):
+    for some in chunks(list(begun)):
         over = set(connection.scalars(select(ENTRIES.c.reservation).where(ENTRIES.c.reservation.in_(some))))
-        if opened := [{"key": key} for key in some if key not in over]:
+        untils = {key: begun[key] for key in some if key not in over}
+        if opened := [{"key": key, "until_us": until and microseconds(until)} for key, until in untils.items()]:
             connection.execute(insert(OPEN), opened)
     for some in chunks(ended):
         connection.execute(delete(OPEN).where(OPEN.c.key.in_(some)))

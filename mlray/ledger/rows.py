@@ -54,7 +54,12 @@ ENTRIES = Table(
 )
 
 # Reservations that no Return has ended: few, however long the ledger grew.
-OPEN = Table("ledger_open", CATALOGUE, Column("key", String(255), ForeignKey("ledger_entries.key"), primary_key=True))
+OPEN = Table(
+    "ledger_open",
+    CATALOGUE,
+    Column("key", String(255), ForeignKey("ledger_entries.key"), primary_key=True),
+    Column("until_us", BigInteger, nullable=True),
+)
 
 # The database itself refuses what the ledger never does, whoever asks for it.
 _REFUSE = "'ledger entries are never changed'"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, literal, or_, select, union_all
+from sqlalchemy import Connection, Select, case, func, literal, or_, select, union_all
 
+from mlray.ledger.book import chunks
 from mlray.ledger.entry import Asked, Cause, Charge, Entry, Usage
 from mlray.ledger.hours import BEGIN, END, lines, pieces
 from mlray.ledger.rows import ENTRIES, GROUPS, OPEN, instant, microseconds, tags_of, to_entry
@@ -18,13 +20,18 @@ CAUSE = (G.policy, G.stage, G.job, G.owner, G.tags)
 def standing(connection: Connection, asked: Asked) -> tuple[Entry, ...]:
     """Open reservations, then charges folded by cause and by the number of `asked.cuts` that are not after them."""
     cuts = tuple(map(microseconds, asked.cuts))
-    still = and_(E.key == OPEN.c.key, or_(E.until_us.is_(None), E.until_us > cuts[0]))
-    rows = connection.execute(select(ENTRIES, GROUPS).select_from(ENTRIES).join(OPEN, still).join(GROUPS, G.id == E.grp)).mappings()
-    held = tuple(entry for entry in map(to_entry, rows) if asked.counts(entry.cause))
+    held = tuple(entry for entry in _open(connection, cuts[0]) if asked.counts(entry.cause))
     runs = sorted({entry.cause.run for entry in held})
     folded = connection.execute(_folds(cuts, runs, asked)).all()
     charges = (_folded(*row) for row in folded)
     return (*held, *(charge for charge in charges if asked.counts(charge.cause)))
+
+
+def _open(connection: Connection, since: int) -> Iterator[Entry]:
+    """Looked up by their keys: a join may be done the other way round, through every entry there is."""
+    keys = connection.scalars(select(OPEN.c.key).where(or_(OPEN.c.until_us.is_(None), OPEN.c.until_us > since))).all()
+    for some in chunks(keys):
+        yield from map(to_entry, connection.execute(select(ENTRIES, GROUPS).join(GROUPS, G.id == E.grp).where(E.key.in_(some))).mappings())
 
 
 def _folds(cuts: tuple[int, ...], runs: list[str], asked: Asked) -> Select[Any]:

@@ -14,6 +14,7 @@ from mlray.database import connect, reading, tables, writing
 from mlray.errors import StoreError
 from mlray.ledger import book, sums
 from mlray.ledger.entry import Asked, Cause, Entry, Reservation
+from mlray.ledger.hours import HOUR_US, HOURS
 from mlray.ledger.meter import Metered
 from mlray.ledger.receipt import Receipt
 from mlray.ledger.rows import ENTRIES, GROUPS, instant, microseconds, to_entry
@@ -81,6 +82,13 @@ class LedgerStore:
         low, high = microseconds(since) if since else None, microseconds(until) if until else None
         with _translated(), reading(self._engine) as connection:
             return sums.bill(connection, low, high, by, dict(where or {}))
+
+    def first(self, since: datetime) -> datetime | None:
+        """The hour of the first charge from the hour of an instant on."""
+        first = select(func.min(HOURS.c.start)).where(HOURS.c.start >= microseconds(since) // HOUR_US)
+        with _translated(), self._engine.connect() as connection:
+            found = connection.scalar(first)
+        return None if found is None else instant(int(found) * HOUR_US)
 
     def standing(self, policy: str, since: datetime | tuple[datetime, ...], governs: Governs | None = None) -> tuple[Entry, ...]:
         """What the balance of a policy needs of a window that began at `since`, and little more, however long the ledger grew.
