@@ -14,8 +14,8 @@ from mlray.cli.options import Json, duration
 from mlray.errors import SpecError
 
 if TYPE_CHECKING:
-    from mlray.market.generate import Regime
     from mlray.market.summary import Summary
+    from mlray.market.weather import Regime
 
 commands = typer.Typer(no_args_is_help=True)
 Source = Annotated[Path, typer.Argument(metavar="TRACES", help="A .csv or .json file, or a folder of them.")]
@@ -42,8 +42,9 @@ def make(
     """Draw a market that never was, for trying policies where nothing was recorded."""
     import numpy as np
 
-    from mlray.market.generate import Weather, region
+    from mlray.market.generate import region
     from mlray.market.store import write_traces
+    from mlray.market.weather import Weather
     from mlray.units import Price
 
     step = duration("--tick", tick).seconds
@@ -105,7 +106,7 @@ def _row(s: Summary) -> tuple[str, ...]:
 
 
 def _regime(option: str, text: str) -> Regime:
-    from mlray.market.generate import Regime
+    from mlray.market.weather import Regime
 
     parts = [duration(option, part.strip()).seconds for part in text.split("/")]
     if len(parts) != 3:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlray.market.generate import DAY, HOUR, MIXED, Regime, Weather, region, spot
+from mlray.market.generate import region, spot
 from mlray.market.trace import Trace
+from mlray.market.weather import DAY, HOUR, MIXED, Regime, Weather
 
 QUICK = Weather(Regime(6 * HOUR, 0.5 * HOUR, DAY), Regime(1 * HOUR, 2 * HOUR, 0.5 * DAY))
 
@@ -36,11 +37,6 @@ def test_the_share_of_time_and_the_mean_stays_are_as_asked_for(weather: Weather)
     assert trace.up.mean() == pytest.approx(weather.share, abs=0.02)
     assert durations(trace, up=True) == pytest.approx(weather.up_s, rel=0.12)
     assert durations(trace, up=False) == pytest.approx(weather.down_s, rel=0.12)
-
-
-def test_one_regime_has_the_mean_stays_of_that_regime():
-    calm = Weather(QUICK.calm, QUICK.calm)
-    assert [calm.up_s, calm.down_s] == pytest.approx([6 * HOUR, 0.5 * HOUR])
 
 
 def test_regimes_make_losses_come_in_clusters():

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlray.market.generate import HOUR, Regime, Weather, spot
+from mlray.market.generate import spot
 from mlray.market.risk import PRIOR, Lives, Prior, away, learn, one, quantile
 from mlray.market.trace import Trace
+from mlray.market.weather import HOUR, Regime, Weather
 
 
 def trace(*nodes: int, tick_s: float = 3600.0) -> Trace:

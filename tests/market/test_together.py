@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlray.market.generate import HOUR, Regime, Weather, region, spot
+from mlray.market.generate import region, spot
 from mlray.market.together import BELIEVED, correlation, of_nodes, of_zones
 from mlray.market.trace import Trace
+from mlray.market.weather import HOUR, Regime, Weather
 
 STEADY = Regime(4 * HOUR, HOUR, 24 * HOUR)
 
