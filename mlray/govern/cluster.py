@@ -30,6 +30,8 @@ Details = Mapping[str, Any]
 PREEMPTION = 2  # autoscaler.proto: what ends by it counts as no failure of its own, neither for Tune nor for actors
 # Work that stands on a drained node has this long to end or to be replaced; Ray leaves it to us to end the node then.
 DRAIN = timedelta(seconds=30)
+# A cluster that takes itself down is gone after a few seconds.
+DOWN = timedelta(minutes=1)
 STATES = {"STARTING": "starting", "UPDATING": "starting", "STOPPING": "draining", "PENDING_MIGRATION": "draining"}
 
 
@@ -39,12 +41,20 @@ class LiveCluster:
     Replicas come from Serve's REST API, runs from the register, nodes from `machines` and, once they joined, from Ray.
     """
 
-    def __init__(self, home: Home, name: str, dashboard: str, machines: Machines, clock: Clock) -> None:
-        self._home, self._name, self._dashboard, self._machines, self._clock = home, name, dashboard, machines, clock
+    def __init__(self, home: Home, name: str, dashboard: str, machines: Machines, clock: Clock, drain: timedelta = DRAIN) -> None:
+        self._home, self._name, self._dashboard, self._machines, self._clock, self._drain_for = (
+            home,
+            name,
+            dashboard,
+            machines,
+            clock,
+            drain,
+        )
         self._file, self._register = home.cluster(name) / "cluster.yaml", Register(home.database, name)
         self._client: ServeSubmissionClient | None = None
         self._standing = Standing()
         self._drained: dict[str, datetime] = {}
+        self._goes_down: datetime | None = None
 
     def offers(self) -> tuple[Offer, ...]:
         return offers(self._read())
@@ -83,7 +93,14 @@ class LiveCluster:
             case Drain(node=node, reason=reason):
                 self._drain(node, reason)
             case StopCluster():
-                self._machines.down()
+                self._down()
+
+    def _down(self) -> None:
+        """Once, and again only where it came to nothing."""
+        now = self._clock.now()
+        if self._goes_down is None or now - self._goes_down >= DOWN:
+            self._machines.down()
+            self._goes_down = now
 
     def _drain(self, node: str, reason: str) -> None:
         """Nothing new is placed there, replicas are started elsewhere first, and trials go on elsewhere when it ends."""
@@ -91,14 +108,14 @@ class LiveCluster:
         ids = [held["NodeID"] for held in ray.nodes() if held["Alive"] and held["NodeManagerAddress"] == ip]
         if not ids or node in self._drained:
             return
-        deadline_ms = int((time.time() + DRAIN.total_seconds()) * 1000)
+        deadline_ms = int((time.time() + self._drain_for.total_seconds()) * 1000)
         accepted, why = GcsClient(address=_gcs()).drain_node(ids[0], PREEMPTION, reason, deadline_ms)
         if not accepted:
             raise ClusterError(f"node {node} cannot be drained: {why}")
         self._drained[node] = self._clock.now()
 
     def _end_drained(self, now: datetime) -> None:
-        for node in [node for node, since in self._drained.items() if now - since >= DRAIN]:
+        for node in [node for node, since in self._drained.items() if now - since >= self._drain_for]:
             self._machines.end(node)
             del self._drained[node]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -23,11 +22,6 @@ TRIALS = (
     TrialSeen("t002", 0.0, None, TrialState.PAUSED, NOON - timedelta(seconds=9)),
 )
 RUN = Running("run-1", Cause("tune", "flights-tune", "flights", "run-1", tags=(("team", "delays"),)), TRIALS, market="spot")
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/mlray.db"
 
 
 @pytest.fixture

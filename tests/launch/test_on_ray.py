@@ -8,15 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import ray
 
+from mlray.clock import SystemClock
 from mlray.errors import ClusterError, SpecError
+from mlray.govern.actions import Drain
+from mlray.govern.cluster import LiveCluster
 from mlray.home import Home
 from mlray.launch import on_ray, processes
 from mlray.launch.dashboard import seen_nodes
+from mlray.launch.governed import LocalMachines
 from mlray.launch.on_ray import Connection
 from mlray.launch.record import Record
 from mlray.launch.status import NodeState
@@ -24,6 +29,7 @@ from mlray.launch.store import ClusterStore
 from tests.clusters import LOCAL, eventually, variant
 from tests.launch.conftest import IDLE_S
 
+SHORT = timedelta(seconds=2)
 DETECTED_S = 8.0  # 2 to 4 s when the machine is not busy; Ray's defaults took 14 to 15
 
 
@@ -95,6 +101,18 @@ def test_a_killed_node_is_noticed_within_seconds_and_replaced(cluster: Connectio
     print(f"replaced after {time.monotonic() - began:.1f} s")
     with pytest.raises(ClusterError, match=f"no running node {victim.id}"):
         on_ray.kill_node(cluster_home, cluster.name, victim.id)
+
+
+@pytest.mark.ray
+def test_a_drained_node_takes_no_new_work_and_is_ended_when_its_time_is_over(cluster: Connection, cluster_home: Home):
+    world = LiveCluster(cluster_home, cluster.name, cluster.dashboard, LocalMachines(cluster_home, cluster.name), SystemClock(), SHORT)
+    assert eventually(lambda: {node.state for node in world.nodes()} == {"running", "idle"}, 60)
+    victim = next(node.id for node in world.nodes() if "/spot-" in node.id)
+    for _ in range(2):
+        world.apply(Drain(victim, "flights", "on-demand is cheaper"))
+    assert {node.id: node.state for node in world.nodes()}[victim] == "draining"
+    assert eventually(lambda: victim not in {node.id for node in world.nodes()}, 30)
+    assert eventually(lambda: any("/spot-" in node.id and node.state == "idle" for node in world.nodes()), 90)
 
 
 @pytest.mark.ray

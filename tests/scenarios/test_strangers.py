@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 from mlray.client import body
+from mlray.launch.on_ray import clusters
+from mlray.ledger.entry import Charge
+from mlray.ledger.store import LedgerStore
+from mlray.units import Money
+from tests.clusters import eventually
+from tests.conftest import ours
 from tests.scenarios.conftest import ROW
 from tests.scenarios.shell import Shell
 
@@ -50,3 +56,17 @@ def asked(url: str, token: str = "", sent: bytes | None = None) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def test_last_of_all_a_cluster_past_its_time_to_live_takes_itself_down_and_its_bill_adds_up(shell: Shell, cluster: dict[str, str]):
+    """The last scenario, for it ends the cluster of all of them. Work on a node and the rest of it cost what the node cost."""
+    brief = {"kind": "policy", "name": "brief", "governs": {"clusters": ["local"]}, "clusters": {"time_to_live": "10s"}}
+    (shell.folder / "policies/brief.yaml").write_text(json.dumps(brief | {"budget": {"amount": "$100", "every": "1d"}}))
+    assert shell.mlray("policy", "apply", "policies/brief.yaml", "--why", "the scenarios are over").code == 0
+    assert eventually(lambda: clusters(shell.home) == (), 60)
+    assert eventually(lambda: not [command for command in ours().values() if str(shell.temporary) in command])
+    charges = [entry for entry in LedgerStore(shell.home.database).entries() if isinstance(entry, Charge) and entry.usage.node]
+    taken_out = [one for one in charges if one.cause.item.endswith("/work")]
+    work = [one for one in charges if one.cause.stage != "cluster"]
+    assert {one.usage.node.split("/")[1] for one in charges} >= {"head", "spot-1", "on-demand-1"}
+    assert work and sum((one.amount for one in (*work, *taken_out)), Money(0)) == Money(0)

@@ -1,0 +1,3 @@
+"""What the governor keeps is kept in either database."""
+
+from tests.ledger.conftest import url as url
