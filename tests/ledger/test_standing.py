@@ -19,7 +19,7 @@ def of_team_a(cause: Cause) -> bool:
     return ("team", "a") in cause.tags
 
 
-def plain(entries: tuple[Entry, ...], asked: Asked) -> tuple[set[Entry], Folds]:
+def plain(entries: tuple[Entry, ...], asked: Asked) -> tuple[set[Reservation], Folds]:
     """The definition, over every entry."""
     ended = {e.reservation for e in entries if isinstance(e, Return)}
     held = {e for e in entries if isinstance(e, Reservation) and e.key not in ended and (e.until is None or e.until > asked.cuts[0])}
@@ -36,9 +36,9 @@ def plain(entries: tuple[Entry, ...], asked: Asked) -> tuple[set[Entry], Folds]:
     return held, folds
 
 
-def seen(entries: tuple[Entry, ...], asked: Asked) -> tuple[set[Entry], Folds]:
+def seen(entries: tuple[Entry, ...], asked: Asked) -> tuple[set[Reservation], Folds]:
     charges = [e for e in entries if isinstance(e, Charge)]
-    folds = {
+    folds: Folds = {
         (c.cause.policy, c.cause.stage, c.cause.job, c.cause.run, c.cause.owner, c.cause.tags, sum(cut <= c.at for cut in asked.cuts)): (
             c.amount.micros,
             c.at,
