@@ -76,3 +76,14 @@ def test_a_cluster_is_quoted_before_it_is_started(home: Home, capsys: Captured):
     told = json.loads(said(capsys, "quote", str(file), "--json"))
     assert (told["least_usd"], told["most_usd"], told["lines"][0]["price_usd_per_hour"]) == (4.13, 8.16, 0.1)
     assert "least          $4.13" in said(capsys, "quote", str(file))
+
+
+def test_a_cluster_with_a_price_nobody_knows_is_not_started(home: Home, tmp_path: Path, capsys: Captured):
+    text = (Path(__file__).parents[2] / "cluster" / "local.yaml").read_text()
+    file = tmp_path / "c.yaml"
+    file.write_text(text.replace("spot: $0.97/h", "spot: aws/us-east-1/m7i.large/spot"))
+    assert main(["up", str(file)]) == 2
+    assert "metadata.mlray.prices.spot: aws/us-east-1/m7i.large/spot: no price of this name is known" in capsys.readouterr().err
+    assert not (home.root / "clusters").exists()
+    told = json.loads(said(capsys, "quote", str(file), "--json"))
+    assert (told["least_usd"], told["lines"][2]["price_usd_per_hour"]) == (None, None)

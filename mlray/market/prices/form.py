@@ -20,6 +20,7 @@ from mlray.market.prices.table import Listed
 from mlray.units import Memory, Money, Price
 
 CAPACITIES = {"on_demand": "on-demand", "spot": "spot"}
+DEAREST = 1_000_000
 COLUMNS = ("cloud", "region", "type", "on_demand", "spot", "cpus", "memory", "gpus", "gpu", "as_of", "source", "currency")
 TOP = ("cloud", "currency", "as_of", "source", "rates", "rates_as_of", "note", "prices")
 
@@ -36,11 +37,11 @@ class Rates:
         if not amount.is_finite() or amount <= 0:
             raise ValueError(f"a price of {amount}: leave it out where it is not known")
         if currency == "USD":
-            return Price(Money.dollars(amount)), ""
+            return _price(amount), ""
         if currency not in self.dollars or self.as_of is None:
             raise ValueError(f"no rate for {currency}: give one and its day, such as rates: {{{currency}: 1.08}}, rates_as_of: 2026-02-01")
         rate = self.dollars[currency]
-        return Price(Money.dollars(amount * rate)), f" ({currency} {amount} at {rate} of {self.as_of})"
+        return _price(amount * rate), f" ({currency} {amount} at {rate} of {self.as_of})"
 
 
 def rows_of(document: Mapping[str, Any], rates: Rates | None = None) -> Iterator[Listed]:
@@ -100,6 +101,14 @@ def _listed(row: Mapping[str, Any], rates: Rates, field_: str, capacity: str) ->
     cpus, gpus = (None if row.get(size) is None else float(decimal(row[size])) for size in ("cpus", "gpus"))
     as_of = date.fromisoformat(str(row["as_of"]))
     return Listed(name, price, as_of, f"{row['source']}{how}", cpus, memory, None if gpus is None else int(gpus), str(row.get("gpu", "")))
+
+
+def _price(dollars: Decimal) -> Price:
+    """Rounded to the micro-dollar. What would come to nothing is no price: nothing is free."""
+    found = Price(Money.dollars(dollars)) if dollars < DEAREST else None
+    if found is None or found.per_hour.micros <= 0:
+        raise ValueError(f"a price of ${dollars:g} for an hour: that is no price of a machine")
+    return found
 
 
 def decimal(value: Any) -> Decimal:

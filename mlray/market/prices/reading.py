@@ -20,7 +20,7 @@ def listed(pages: Sequence[Any], known: PriceTable, rates: Rates, as_of: date) -
     """
     try:
         found = tuple(_listed(pages, known, rates, as_of))
-    except (KeyError, TypeError, AttributeError, IndexError, StopIteration, RuntimeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, StopIteration, RuntimeError, ArithmeticError) as error:
         raise ValueError(f"not as its form says: {type(error).__name__} {error}") from error
     if not found:
         raise ValueError("no price of a machine in it")

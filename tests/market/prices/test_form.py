@@ -39,6 +39,8 @@ def test_a_table_in_euros_names_its_rate_and_its_day():
         ({"on_demand": 0}, r"prices\[0\]: on_demand: a price of 0: leave it out"),
         ({"on_demand": -1}, "a price of -1"),
         ({"on_demand": "NaN"}, "a price of NaN"),
+        ({"on_demand": 1e-9}, "that is no price of a machine"),
+        ({"on_demand": 1e30}, "that is no price of a machine"),
         ({"on_demand": "cheap"}, "'cheap' is no number"),
         ({"on_demand": True}, "True is no number"),
         ({"region": ""}, r"prices\[0\]: region: this field is required"),

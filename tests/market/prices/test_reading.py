@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlray.home import Home
 from mlray.market.prices.form import Rates
@@ -84,3 +86,31 @@ def test_another_currency_needs_a_dated_rate_and_says_how_it_was_converted():
 def test_a_broken_list_is_refused_whole(page: Any, said: str):
     with pytest.raises(ValueError, match=said):
         read(page)
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [way, *(place for key, part in inside for place in places(part, (*way, key)))]
+
+
+STRANGE: tuple[Any, ...] = (None, True, -1, 0, 1e-12, 1e30, "", "NaN", "1e999", "x", [], {}, [1], {"USD": "cheap"}, float("inf"))
+MAKERS = (lists.aws, lists.aws_spot, lists.azure, lambda: lists.gcp()[1])
+
+
+@given(st.sampled_from(MAKERS), st.integers(0, 10_000), st.sampled_from(STRANGE))
+def test_a_list_with_something_strange_anywhere_is_refused_or_still_tells_prices_above_zero(make: Any, where: int, strange: Any):
+    document = make()
+    ways = places(document)
+    way = ways[where % len(ways)]
+    if not way:
+        document = strange
+    else:
+        inside = document
+        for step in way[:-1]:
+            inside = inside[step]
+        inside[way[-1]] = strange
+    try:
+        found = listed((document,), NONE, Rates(), DAY)
+    except ValueError:
+        return
+    assert found and all(row.price.per_hour.micros > 0 for row in found)
