@@ -127,7 +127,6 @@ class Snapshot:
     runs: tuple[Running, ...] = ()
     nodes: tuple[NodeSeen, ...] = ()
     offers: tuple[Offer, ...] = ()
-    prepaid: frozenset[str] = frozenset()
     balances: Mapping[str, Balance | None] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
@@ -135,3 +134,4 @@ class Snapshot:
     cluster_policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tick_s: float = 5.0
     readable: bool = True
+    prepaid: frozenset[str] = frozenset()
