@@ -73,16 +73,17 @@ class Balance:
 
     def tightest(self, stage: str, run: str = "", job: str = "", tags: Tags = ()) -> Tightest:
         """Which bound leaves that least. Between equals the stage is named before a limit, and a limit before the whole budget."""
-        free, part, bound = self.amount - self.spent - self.reserved, self.stage(stage), "budget"
-        found: StageBalance | LimitBalance | Balance = self
-        if part.free <= free:
-            found, free, bound = part, part.free, stage
+        # In whole numbers: every deployment asks this of each of its policies at every look of the governor.
+        free, part, bound = self.amount.micros - self.spent.micros - self.reserved.micros, self.stage(stage), "budget"
+        most, burn, of_part = self.amount, self.burn, part.most.micros - part.spent.micros - part.reserved.micros
+        if of_part <= free:
+            free, most, burn, bound = of_part, part.most, part.burn, stage
         for limit in self.by_limit:
-            if limit.scope.covers(stage, job, tags) and limit.free < free:
-                found, free, bound = limit, limit.free, f"limit on {limit.scope}"
-        mine = _sum(h.amount for h in self.held if h.cause.run == run and h.cause.stage == stage) if run else ZERO
-        most = found.amount if isinstance(found, Balance) else found.most
-        return Tightest(max(ZERO, free) + mine, most, bound, free, found.burn)
+            of_limit = limit.most.micros - limit.spent.micros - limit.reserved.micros
+            if of_limit < free and limit.scope.covers(stage, job, tags):
+                free, most, burn, bound = of_limit, limit.most, limit.burn, f"limit on {limit.scope}"
+        mine = sum(h.amount.micros for h in self.held if h.cause.run == run and h.cause.stage == stage) if run else 0
+        return Tightest(Money(max(0, free) + mine), most, bound, Money(free), burn)
 
     def stage(self, stage: str) -> StageBalance:
         """A stage that has spent nothing and has no share of its own may spend the whole amount."""

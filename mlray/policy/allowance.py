@@ -15,7 +15,7 @@ from mlray.policy.floor import Footing
 from mlray.policy.room import Room, room
 from mlray.policy.room_sentences import floor_sentence, gone_sentence, pays_sentence, stopped_sentence, whose, zero_sentence
 from mlray.policy.spec import Policy, SpotTolerance, Stage
-from mlray.units import ZERO, Duration, Money
+from mlray.units import ZERO, Duration, Money, Percent
 
 # How long until the next look, where the caller does not say.
 TICK = Duration(5)
@@ -100,10 +100,10 @@ class _Rooms:
 
 def _spot(claims: Sequence[Claim]) -> SpotTolerance:
     """The strictest terms: of several policies the smallest share on spot, and the most that is always on demand."""
-    if len(claims) == 1:
-        return claims[0].policy.spot
     spots = [claim.policy.spot for claim in claims]
-    return SpotTolerance(share=min(s.share for s in spots), on_demand=max(s.on_demand for s in spots))
+    share, on_demand = min(s.share.fraction for s in spots), max(s.on_demand for s in spots)
+    one = next((s for s in spots if s.share.fraction == share and s.on_demand == on_demand), None)
+    return one or SpotTolerance(share=Percent(share), on_demand=on_demand)
 
 
 def _inside(claims: Sequence[Claim], footing: Footing) -> Footing:
