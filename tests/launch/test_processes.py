@@ -97,3 +97,8 @@ def test_processes_of_a_node_leave_no_core_dump(keep):
 
 def _commands(keeper: Keeper, *others: Keeper) -> list[str]:
     return [Path(processes.command(pid)[0]).name for pid in processes.tree(keeper, others)]
+
+
+def test_whoever_ends_a_tree_it_stands_in_is_not_counted_into_it():
+    """A cluster that takes itself down does so from a process below its head."""
+    assert os.getpid() not in processes.tree(processes.keeper(os.getppid()))
