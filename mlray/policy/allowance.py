@@ -74,7 +74,8 @@ def allow_under(
     if not claims:
         raise ValueError("a deployment without a policy has no allowance: what nobody pays for does not run")
     terms, footing = _spot(claims), _inside(claims, footing)
-    rooms = tuple(room(claim, cause, footing, terms, now, tick) for claim in claims)
+    given = max(footing.running, before.ceiling if before else 0)
+    rooms = tuple(room(claim, cause, footing, terms, now, tick, given) for claim in claims)
     low = max(rooms, key=lambda one: one.floor.replicas)
     return _strictest(_Rooms(rooms, low, _most(rooms, low), footing, terms), before)
 

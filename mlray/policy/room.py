@@ -44,7 +44,8 @@ class Room:
         return min(self.paid, self.rated)
 
 
-def room(claim: Claim, cause: Cause, footing: Footing, terms: SpotTolerance, now: datetime, tick: Duration) -> Room:
+def room(claim: Claim, cause: Cause, footing: Footing, terms: SpotTolerance, now: datetime, tick: Duration, given: int) -> Room:
+    """`given` is how many replicas may run or do already: what the money pays to the last cent is not taken back."""
     promise = in_force(claim.policy, now)
     floor = solve_floor(promise.availability, footing, terms)
     balance, hourly = claim.balance, footing.hourly
@@ -55,8 +56,8 @@ def room(claim: Claim, cause: Cause, footing: Footing, terms: SpotTolerance, now
         return Room(claim, promise, floor, found, 0, 0, _stops(claim.policy, found, 0.0))
     hours = max(0.0, (balance.window_end - now) / HOUR)
     beside = claim.others.micros / hours if hours else 0.0
-    paid = _paid(max(0, found.left.micros - claim.others.micros), hourly.micros * hours, footing.running)
-    rated = _rated(claim, balance, hourly, beside, footing.running)
+    paid = _paid(max(0, found.left.micros - claim.others.micros), hourly.micros * hours, given)
+    rated = _rated(claim, balance, hourly, beside, given)
     # What was given up would begin again with what is left, were only what runs counted.
     soon = (hourly.micros * max(footing.running, floor.replicas) + beside) * min(hours, tick.seconds / 3600)
     return Room(claim, promise, floor, found, paid, rated, _stops(claim.policy, found, soon))
@@ -72,7 +73,7 @@ def _stops(policy: Policy, found: Tightest, soon: float) -> bool:
     return found.left <= ZERO and (found.gone_hours is None or found.gone_hours * 3600 >= grace)
 
 
-def _rated(claim: Claim, balance: Balance, hourly: Money, beside: float, running: int) -> int:
+def _rated(claim: Claim, balance: Balance, hourly: Money, beside: float, given: int) -> int:
     """Whole replicas that the hourly rate leaves room for, beside the policy's other deployments and what its jobs cost of late.
 
     None above the floor once the hour is spent. A little more is let pass: a charge that began in the last hour counts in this one.
@@ -83,11 +84,11 @@ def _rated(claim: Claim, balance: Balance, hourly: Money, beside: float, running
     if balance.hour is not None and balance.hour.spent.micros > balance.hour.most.micros * (1 + TO_SPARE):
         return 0
     jobs = balance.burn.micros - balance.stage(Stage.SERVE).burn.micros
-    return _paid(max(0.0, rate.per_hour.micros - beside - max(0, jobs)), float(hourly.micros), running)
+    return _paid(max(0.0, rate.per_hour.micros - beside - max(0, jobs)), float(hourly.micros), given)
 
 
-def _paid(left: float, each: float, running: int) -> int:
-    """Whole replicas that `left` pays: those that run to the last cent, more only with TO_SPARE."""
+def _paid(left: float, each: float, given: int) -> int:
+    """Whole replicas that `left` pays: those that were given to the last cent, more only with TO_SPARE."""
     if each <= 0:
         return UNBOUNDED
-    return max(int(left / (each * (1 + TO_SPARE))), min(int(left / each), running))
+    return max(int(left / (each * (1 + TO_SPARE))), min(int(left / each), given))

@@ -113,6 +113,17 @@ def test_a_third_replica_is_added_only_with_a_twentieth_to_spare():
     assert [room(spent, running=2)[1] for spent in ("$1", "$0.56", "$0.54")] == [2, 2, 3]
 
 
+def test_a_third_replica_that_was_given_and_cannot_be_had_is_not_taken_back_by_a_wandering_price():
+    under, seen = policy(), Allowance(2, 2, 1.0, "before")
+    ceilings = []
+    for price in ("$0.255", "$0.245", "$0.25", "$0.26", "$0.262", "$0.25"):
+        seen = allow(under, spent("$0.56", under), footing(Money.parse(price), running=2), NOON, before=seen)
+        ceilings.append(seen.ceiling)
+    assert ceilings == [2, 3, 3, 3, 3, 3]  # $9.44 pay three for twelve hours at up to $0.2622
+    dearer = allow(under, spent("$0.56", under), footing(Money.parse("$0.263"), running=2), NOON, before=seen)
+    assert dearer.ceiling == 2
+
+
 def test_the_same_money_pays_more_replicas_when_the_window_is_nearly_over():
     assert [room("$8", now=NOON + timedelta(hours=h))[1] for h in (0, 9, 11)] == [2, 2, 4]
 
