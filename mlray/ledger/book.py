@@ -34,6 +34,14 @@ def add(connection: Connection, entries: Sequence[Entry]) -> None:
     _open(connection, [entry for _, entry in new])
 
 
+def fresh(connection: Connection, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Those whose key is not there yet, whatever stands under the others."""
+    there: set[str] = set()
+    for some in chunks([entry.key for entry in entries]):
+        there |= set(connection.scalars(select(ENTRIES.c.key).where(ENTRIES.c.key.in_(some))))
+    return tuple({entry.key: entry for entry in reversed(entries) if entry.key not in there}.values())[::-1]
+
+
 def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
 

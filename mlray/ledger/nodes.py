@@ -9,7 +9,7 @@ for. It is below zero where work was charged for more than the node cost, and th
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -83,10 +83,10 @@ def charged_to(at: datetime) -> datetime:
 def relief(charges: Iterable[Charge], lives: Mapping[str, NodeLife]) -> tuple[Charge, ...]:
     """Takes work on known nodes out of what their clusters pay. Each charge of work is relieved once, by its key.
 
-    It is taken from the states the node was in while it worked, in proportion; the parts sum to the charge.
+    It is taken from what the node did for most of the time that was worked.
     """
     work = (charge for charge in charges if charge.cause.stage != "cluster" and charge.usage.node in lives)
-    return tuple(part for charge in work for part in _relieved(charge, lives[charge.usage.node]))
+    return tuple(_relieved(charge, lives[charge.usage.node]) for charge in work)
 
 
 def _cuts(life: NodeLife, start: datetime, until: datetime, slice_us: int) -> list[datetime]:
@@ -123,26 +123,18 @@ def _total(life: NodeLife, prices: tuple[tuple[datetime, Price | None], ...], un
     return Money(whole + (2 * rest > HOUR_US or (2 * rest == HOUR_US and whole % 2)))
 
 
-def _relieved(work: Charge, life: NodeLife) -> Iterator[Charge]:
-    end = work.at
-    begin = end - timedelta(seconds=work.usage.seconds)
-    edges = sorted({begin, end, *(at for at, _ in life.states if begin < at < end)})
-    spans = list(pairwise(edges)) or [(begin, end)]
-    parts: dict[str, float] = {}
-    for start, stop in spans:
-        parts[life.state(start)] = parts.get(life.state(start), 0.0) + (stop - start) / timedelta(seconds=1)
-    left, left_listed, whole = work.amount, work.list_amount, sum(parts.values())
-    for number, (state, seconds) in enumerate(parts.items()):
-        last = number == len(parts) - 1
-        amount = left if last else work.amount * (seconds / whole)
-        listed = left_listed if last or work.list_amount is None else work.list_amount * (seconds / whole)
-        left -= amount
-        left_listed = None if listed is None or left_listed is None else left_listed - listed
-        yield _contra(work, life, state, seconds, amount, listed)
-
-
-def _contra(work: Charge, life: NodeLife, state: str, seconds: float, amount: Money, listed: Money | None) -> Charge:
-    usage = Usage(life.node_type, life.capacity, -seconds, work.usage.share, life.node, state, life.cluster)
+def _relieved(work: Charge, life: NodeLife) -> Charge:
+    state = _longest(life, work.at - timedelta(seconds=work.usage.seconds), work.at)
+    usage = Usage(life.node_type, life.capacity, -work.usage.seconds, work.usage.share, life.node, state, life.cluster)
+    listed = None if work.list_amount is None else -work.list_amount
     cause = replace(life.cause, item=f"{life.item}/work")
-    waste = "idle" if state == "idle" else ""
-    return Charge(f"{work.key}/relief/{state}", work.at, -amount, cause, usage, None if listed is None else -listed, waste)
+    return Charge(f"{work.key}/relief", work.at, -work.amount, cause, usage, listed, "idle" if state == "idle" else "")
+
+
+def _longest(life: NodeLife, begin: datetime, end: datetime) -> str:
+    """What the node did for most of a time. One state for one charge: two that were found differently could not be told apart."""
+    edges = sorted({begin, end, *(at for at, _ in life.states if begin < at < end)})
+    lasted: dict[str, timedelta] = {}
+    for start, stop in pairwise(edges):
+        lasted[life.state(start)] = lasted.get(life.state(start), timedelta(0)) + (stop - start)
+    return max(lasted, key=lambda state: lasted[state], default=life.state(end))

@@ -28,6 +28,7 @@ GROUPS = Table(
     *(Column(name, Text if name == "tags" else String(255), nullable=False) for name in NAMES),
     Index("ledger_groups_policy", "policy"),
     Index("ledger_groups_run", "run"),
+    Index("ledger_groups_node", "node"),
 )
 
 # Times are whole microseconds since 1970 UTC, dollars whole micro-dollars and GiB whole billionths: equal in every database.

@@ -63,11 +63,12 @@ def test_work_is_taken_out_of_what_the_cluster_pays():
     assert bill["cluster", "idle"].node_seconds == 90
 
 
-def test_work_while_a_node_drains_is_taken_out_of_that():
+def test_work_mostly_while_a_node_drains_is_taken_out_of_that():
     life = node(states=((after(60), "draining"),), ended=after(120))
     late = work(30, 90)
     charges = (*node_charges(life, None, after(120)), *relief([late], {"n1": life}))
-    assert (total(charges, state="idle"), total(charges, state="draining")) == (Money.parse("$0.03"), Money.parse("$0.00"))
+    assert (total(charges, state="idle"), total(charges, state="draining")) == (Money.parse("$0.06"), -Money.parse("$0.03"))
+    assert total((*charges, late)) == Money.parse("$0.12")
 
 
 def test_more_work_than_the_node_has_leaves_less_than_nothing_and_the_sum_holds():

@@ -73,6 +73,11 @@ def test_entries_are_found_by_policy_and_time(url: str):
     assert store.entries("flights") == (spent("c"), later)
     assert store.entries("flights", until=NOON + timedelta(hours=1)) == (spent("c"),)
     assert store.entries(since=NOON + timedelta(microseconds=1)) == (later,)
+    there = replace(spent("there"), usage=Usage("spot-2", "spot", 1.0, node="n1"))
+    store.append(there)
+    assert store.entries(nodes=["n1", "n2"]) == (there,)
+    assert store.entries(nodes=[]) == ()
+    assert store.entries(nodes=["n1", *(f"x{i}" for i in range(12_000))]) == (there,)
 
 
 @pytest.mark.parametrize("verb", ["UPDATE ledger_entries SET micros = 0", "DELETE FROM ledger_entries"])
@@ -162,7 +167,9 @@ def test_two_who_charge_by_the_clock_charge_each_second_once(url: str):
 
     assert [charge.key for charge in store.settle(["t3", "t9"], due)] == ["from 0"]
     assert [charge.key for charge in LedgerStore(url).settle(["t3"], due)] == ["from 12.3"]
-    assert len(store.entries()) == 2
+    assert store.settle([], lambda known: [spent("from 0", "$9"), spent("new"), spent("new")]) == (spent("new"),)
+    assert [e.amount for e in store.entries() if isinstance(e, Charge) and e.key == "from 0"] == [Money.parse("$0.10")]  # the first stands
+    assert len(store.entries()) == 3
 
 
 def test_one_job_under_two_policies_is_decided_at_once(url: str):
