@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import cycle
 from types import TracebackType
 
 from mlray.clock import Clock
@@ -17,7 +18,7 @@ from mlray.govern.snapshot import Running
 from mlray.policy.spec import Policy
 from mlray.tune.orders import NONE, Orders
 
-# Twice in a tick of the fastest governor anybody runs, and two small transactions a second for the database.
+# How often orders are read; what the run does is written half as often, for a write is a flush to the disk.
 EVERY_S = 0.5
 Tell = Callable[[], tuple[Running, frozenset[str]]]
 
@@ -44,7 +45,8 @@ class Overseen:
             raise RefusedError(f"{self._run} was stopped: {self._orders.stop}", hint="raise the budget, or wait for its next window")
 
     def __enter__(self) -> Overseen:
-        self._look()
+        self._speak()
+        self._hear()
         self._thread.start()
         return self
 
@@ -55,11 +57,17 @@ class Overseen:
             self._register.leave(self._run)
 
     def _follow(self) -> None:
+        speaks = cycle((False, True))
         while not self._ended.wait(self._every_s):
-            self._look()
+            self._hear()
+            if next(speaks):
+                self._speak()
 
-    def _look(self) -> None:
+    def _speak(self) -> None:
         with suppress(StoreError):
             running, places = self._tell()
             self._register.enter(running, self._policy, self._clock.now(), places)
+
+    def _hear(self) -> None:
+        with suppress(StoreError):
             self._orders = self._register.orders(self._run)
