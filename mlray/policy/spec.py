@@ -104,7 +104,9 @@ class Budget(Spec):
     rate: Price | None = Field(None, description="The most that is spent in an hour, such as $5/h.")
     alerts: Alerts = Field(Alerts(), description="When people are told.")
     when_short: Shortage = Field(Shortage(), description="What gives way when it runs out.")
-    carry_over: Percent = Field(Percent(0.0), description="The part that is added of what the window before left; nothing of one that spent nothing.")
+    carry_over: Percent = Field(
+        Percent(0.0), description="The part that is added of what the window before left; nothing of one that spent nothing."
+    )
     grace: Duration = Field(Duration(0), description="Running work goes on this long after the money is gone.")
 
     @field_validator("time_zone")
