@@ -50,7 +50,7 @@ def need(words: Sequence[Words], room: Allowance, asked: int, ground: Ground) ->
         zones=max((p.zones for p in promises), default=1),
         spot_share=min((t.share.fraction for t in terms), default=1.0),
         on_demand=ceil(max((t.on_demand for t in terms), default=0) / ground.per_node),
-        allowed=tuple(zone for zone in ground.zones if all(_allows(t, zone) for t in terms)),
+        allowed=tuple(zone for zone in ground.zones if all(_allows(t, zone) for t in terms)) if any(t.zones for t in terms) else ("*",),
         rebuy_s=max((t.rebuy.seconds for t in terms), default=0.0),
         least=min(most, ceil(room.floor / ground.per_node)),
         most=most,

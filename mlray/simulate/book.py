@@ -75,11 +75,12 @@ class Book:
     def append(self, *entries: Entry) -> None:
         """Adds entries. One that is there already counts once; another one under the same key raises StoreError."""
         for entry in entries:
-            there = self._known.setdefault(entry.key, entry)
-            if there is not entry:
+            there = self._known.get(entry.key)
+            if there is not None:
                 if there != entry:
                     raise StoreError(f"ledger key {entry.key} stands for another event", hint="give each event its own key")
                 continue
+            self._known[entry.key] = entry
             match entry:
                 case Charge():
                     self._charge(entry)

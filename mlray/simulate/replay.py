@@ -50,7 +50,7 @@ class Play:
         self.book, self.clock, self.journal = Book(), VirtualClock(scenario.start), MemoryStore()
         self._counts = {policy.name: partial(governs_cause, policy) for policy in scenario.policies}
         till = SimTill(self.book, scenario.cluster)
-        market = supply(scenario.offers, scenario.traces, scenario.ticks, scenario.tick_s)
+        market = supply(scenario.offers, scenario.traces, scenario.ticks, scenario.tick_s, scenario.start, dict(scenario.most))
         self.world = SimWorld(scenario, market, np.random.default_rng(scenario.seed), self.book, till, self.decisions.append)
         for served in scenario.serving:
             self.journal.watch(served.watched)

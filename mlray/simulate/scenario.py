@@ -83,8 +83,8 @@ class Notices:
 class Scenario:
     """A market, policies in force, and the work under them, for `days` from `start` in ticks of `tick_s` seconds.
 
-    `cold_start_s` passes from buying a node until its replicas are ready. `spent` is booked for `spent_for` before
-    anything begins. `notes` are told with the results: what was assumed or generated.
+    `cold_start_s` passes from buying a node until its replicas are ready, and `most` bounds the nodes of a type. `spent` is booked for
+    `spent_for` before anything begins. `notes` are told with the results: what was assumed or generated.
     """
 
     policies: tuple[Policy, ...]
@@ -99,6 +99,7 @@ class Scenario:
     notices: Notices = Notices()
     seed: int = 0
     cluster: str = "simulated"
+    most: tuple[tuple[str, int], ...] = ()
     spent: Money = ZERO
     spent_for: Cause = field(default_factory=lambda: Cause("data", "", ""))
     notes: tuple[str, ...] = field(default=())

@@ -95,31 +95,37 @@ class Serving:
             if placed is self._placed:
                 return moved
             self._placed = placed
-            refused = self._buy(placed, now, tick)
-            self._stop(placed)
             if not placed.launch and not placed.stop:
                 return moved
-            moved = True
-            self._tell(Decision(now, "Place", self.served.name, "", "", placed.reason))
-            self._held, self._ready = _held(self.machines), sum(m.ready for m in self.machines)
+            bought, refused = self._buy(placed, now, tick)
+            if self._stop(placed) + bought:
+                moved = True
+                self._tell(Decision(now, "Place", self.served.name, "", "", placed.reason))
+                self._held, self._ready = _held(self.machines), sum(m.ready for m in self.machines)
             if not refused:
                 return moved
             self._history = learn(self._history, Seen(at, _spot(self._held), refused=refused, short=short))
         return moved
 
-    def _buy(self, placed: Placement, now: datetime, tick: int) -> tuple[str, ...]:
-        """The zones that had no node for us."""
-        refused = []
+    def _buy(self, placed: Placement, now: datetime, tick: int) -> tuple[int, tuple[str, ...]]:
+        """How many nodes were bought, and the zones that had no more for us."""
+        bought, refused = 0, []
         for move in placed.launch:
-            bought = [self._machines.buy(self.served.name, move.slot, now, tick) for _ in range(move.nodes)]
-            self.track.cold_starts += sum(m is not None and not m.ready for m in bought)
-            refused += [move.slot.zone] if None in bought else []
-        return tuple(refused)
+            machines = [self._machines.buy(self.served.name, move.slot, now, tick) for _ in range(move.nodes)]
+            had = [machine for machine in machines if machine is not None]
+            self.track.cold_starts += sum(not machine.ready for machine in had)
+            bought += len(had)
+            refused += [move.slot.zone] if len(had) < len(machines) else []
+        return bought, tuple(refused)
 
-    def _stop(self, placed: Placement) -> None:
+    def _stop(self, placed: Placement) -> int:
+        """How many were stopped; of a slot those go first that are furthest from ready."""
+        stopped = 0
         for move in placed.stop:
-            here = [m for m in self.machines if m.slot == move.slot and m.goes_at is None]
-            self._machines.stop(sorted(here, key=lambda m: -m.ready_at)[: move.nodes])
+            here = sorted((m for m in self.machines if m.slot == move.slot and m.goes_at is None), key=lambda m: -m.ready_at)
+            self._machines.stop(here[: move.nodes])
+            stopped += min(len(here), move.nodes)
+        return stopped
 
     def _answer(self, tick: int, promised: int) -> None:
         per, rate = self._ground.per_node, self._rates[tick]

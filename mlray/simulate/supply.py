@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,12 @@ from mlray.errors import SpecError
 from mlray.market.fleet import Slot
 from mlray.market.offer import Offer
 from mlray.market.spec import Capacity
-from mlray.market.trace import Trace
+from mlray.market.trace import EPOCH, Trace
 from mlray.units import Money, Price
 
 UNLIMITED = 1 << 30
+Most = Mapping[str, int]
+NO_LIMITS: Most = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +50,17 @@ class Supply:
     tick_s: float
 
 
-def supply(offers: Iterable[Offer], traces: Iterable[Trace], ticks: int, tick_s: float) -> Supply:
-    """What each offer's zone had in each tick: the state of the trace as the tick begins. A trace that ends begins anew.
+def supply(
+    offers: Iterable[Offer],
+    traces: Iterable[Trace],
+    ticks: int,
+    tick_s: float,
+    start: datetime = EPOCH,
+    most: Mapping[str, int] = NO_LIMITS,
+) -> Supply:
+    """What each offer's zone had in each tick: the state of the trace as the tick begins, `most` nodes of a type at most.
+
+    A trace that tells when it was recorded is read from `start` on, any other from its beginning; one that ends begins anew.
 
     A spot offer follows the trace of its zone and node type, or of its zone where no trace names the type; on-demand nodes can
     always be had, at the price of the cluster file. A price that nobody recorded is the cluster file's, too. Raises SpecError
@@ -62,7 +75,11 @@ def supply(offers: Iterable[Offer], traces: Iterable[Trace], ticks: int, tick_s:
             f"no trace is of a zone of this cluster: spot nodes stand in {', '.join(zones)}, the traces are of {', '.join(traced)}",
             hint="give the node types of the cluster file the traces' zones (label ray.io/availability-zone), or other traces",
         )
-    veins = tuple(_vein(slot, cheapest[slot], _trace(known, cheapest[slot]), ticks, tick_s) for slot in sorted(cheapest))
+    at = np.arange(ticks, dtype=np.float64) * tick_s
+    veins = tuple(
+        _vein(slot, offer, _trace(known, offer), at, start, most.get(offer.node_type, UNLIMITED))
+        for slot, offer in sorted(cheapest.items())
+    )
     return Supply(veins, _repriced(veins), ticks, tick_s)
 
 
@@ -81,16 +98,17 @@ def _trace(traces: tuple[Trace, ...], offer: Offer) -> Trace | None:
     return next((t for t in here if t.node_type == offer.node_type), here[0] if here else None)
 
 
-def _vein(slot: Slot, offer: Offer, trace: Trace | None, ticks: int, tick_s: float) -> Vein:
-    flat = np.full(ticks, offer.price.per_hour.micros, np.int64)
+def _vein(slot: Slot, offer: Offer, trace: Trace | None, at: NDArray[np.float64], start: datetime, most: int) -> Vein:
+    flat = np.full(len(at), offer.price.per_hour.micros, np.int64)
     if trace is None:  # on-demand, or spot in a zone that nothing is known of: there is none to be had
-        nodes = np.full(ticks, UNLIMITED if slot.capacity is Capacity.ON_DEMAND else 0, np.int64)
-        return Vein(slot, offer, nodes, flat, frozenset())
-    at = (np.arange(ticks) * tick_s / trace.tick_s + 1e-9).astype(np.int64) % len(trace)
-    nodes = np.maximum(0, trace.nodes[at])
-    price = flat if trace.price is None else np.where(np.isnan(trace.price[at]), flat, np.round(trace.price[at] * 1e6)).astype(np.int64)
+        return Vein(slot, offer, np.full(len(at), most if slot.capacity is Capacity.ON_DEMAND else 0, np.int64), flat, frozenset())
+    begun = (start - trace.start).total_seconds() if trace.start != EPOCH else 0.0
+    place = ((at + begun) / trace.tick_s + 1e-9).astype(np.int64) % len(trace)
+    nodes = np.clip(trace.nodes[place], 0, most)
+    recorded = flat / 1e6 if trace.price is None else trace.price[place]
+    price = np.where(np.isnan(recorded), flat, np.round(recorded * 1e6)).astype(np.int64)
     falls = frozenset((np.flatnonzero(np.diff(nodes) < 0) + 1).tolist())
-    return Vein(slot, replace(offer, price=Price(Money(int(price[0])))), nodes, price, falls)
+    return Vein(slot, offer, nodes, price, falls)
 
 
 def _repriced(veins: Iterable[Vein]) -> dict[int, tuple[Vein, ...]]:

@@ -84,8 +84,9 @@ class SimTill:
         before = self._exact.get(kind, 0)
         after = self._exact[kind] = before + running.micros * passed
         usage = Usage(kind.node_type, kind.capacity, running.nodes * passed / 1e6, state=kind.state, cluster=self._cluster)
-        key = f"{kind.cause.run}/{kind.node_type}/{kind.state}/{now.timestamp():.0f}"
-        return Charge(key, now - MICROSECOND, Money(_rounded(after) - _rounded(before)), kind.cause, usage)
+        key = f"{kind.cause.stage}/{kind.cause.job}/{kind.cause.run}/{kind.node_type}/{kind.state}/{now.timestamp():.3f}"
+        waste = "idle" if kind.state == "idle" else ""
+        return Charge(key, now - MICROSECOND, Money(_rounded(after) - _rounded(before)), kind.cause, usage, waste=waste)
 
 
 def _rounded(exact: int) -> int:

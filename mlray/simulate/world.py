@@ -14,10 +14,13 @@ from mlray.govern.actions import Action, Drain, HoldJobs, PauseTrial, ResumeTria
 from mlray.govern.need import Ground, Words
 from mlray.govern.snapshot import NodeSeen, Replica, Watched
 from mlray.ledger.balance import Balance
+from mlray.ledger.entry import Cause
+from mlray.market.commitment import unused
 from mlray.market.fleet import Pool
 from mlray.market.offer import Offer
 from mlray.market.spec import Capacity
 from mlray.policy.allowance import Allowance
+from mlray.policy.match import CLUSTER, Governance
 from mlray.simulate.machines import Machine, Machines
 from mlray.simulate.scenario import Scenario
 from mlray.simulate.searching import Ledger, Search
@@ -67,6 +70,10 @@ class SimWorld:
         }
         self.searches = {s.run: Search(s, self.machines, tick_s, ledger, tell) for s in scenario.searching}
         self.tick, self.now = 0, scenario.start
+        governance = Governance(scenario.policies)
+        cluster_policies = governance.of(CLUSTER, scenario.cluster)
+        self._committed = {s.name: tuple(c for p in governance.of_cause(s.watched.cause) for c in p.commitments) for s in scenario.serving}
+        self._cause = Cause(CLUSTER, scenario.cluster, cluster_policies[0].name if cluster_policies else "")
         self._lost: dict[str, list[Machine]] = {}
         self._held: set[str] = set()
         self._replicas: Replicas | None = None
@@ -142,7 +149,9 @@ class SimWorld:
         """What deployments do in the tick that begins, inside what the governor allows now."""
         if self._down:
             allowed = _nothing
-        moved = [s.step(self.tick, self.now, allowed(n), words[n], self._pools, self._lost.get(n, ())) for n, s in self.serving.items()]
+        moved = [
+            s.step(self.tick, self.now, allowed(n), words[n], self._pools_of(n), self._lost.get(n, ())) for n, s in self.serving.items()
+        ]
         if any(moved):
             self._changed()
 
@@ -162,15 +171,16 @@ class SimWorld:
         """Notes what runs from now on and what it costs, where that has changed: what charges are checked against, and drawn from."""
         if self._metered:
             return
-        kinds: dict[Kind, Running] = {}
-        costs = Counter[Tenant]()
+        kinds, costs = dict[Kind, Running](), Counter[Tenant]()
         for (tenant, slot, ready), nodes in Counter((m.tenant, m.slot, m.ready) for m in self.machines).items():
-            offer, serving = self.machines.offers[slot], self.serving.get(tenant)
+            offer = self.machines.offers[slot]
             micros = nodes * offer.price.per_hour.micros
             costs[tenant, slot.capacity] += micros
-            if serving is not None:
-                kind = Kind(serving.served.watched.cause, offer.node_type, offer.capacity, "running" if ready else "starting")
-                kinds[kind] = Running(kinds.get(kind, NONE).nodes + nodes, kinds.get(kind, NONE).micros + micros)
+            state, worked = "running" if ready else "starting", round(micros * offer.share(self._cpus(tenant)))
+            if tenant in self.serving:
+                _add(kinds, Kind(self.serving[tenant].served.watched.cause, offer.node_type, offer.capacity, state), nodes, worked)
+            if micros > worked:  # what no work pays for is the cluster's, as it is live
+                _add(kinds, Kind(self._cause, offer.node_type, offer.capacity, "idle"), nodes, micros - worked)
         self.rates.append(Rate(self.tick, costs))
         self._till.runs(kinds, self.now)
         self._metered = True
@@ -179,14 +189,34 @@ class SimWorld:
         self._offers = tuple(self.machines.offers.values())
         self._pools = tuple(Pool(slot, offer.price) for slot, offer in self.machines.offers.items())
 
+    def _pools_of(self, deployment: str) -> tuple[Pool, ...]:
+        """What may be bought; nodes that are committed, and that nobody else uses, are paid for already."""
+        commitments = self._committed[deployment]
+        if not commitments:
+            return self._pools
+        others = Counter(m.offer.node_type for m in self.machines if m.tenant != deployment)
+        free = unused(self._offers, commitments, others, self.now.date())
+        return tuple(Pool(slot, offer.price, free.get(offer.node_type, 0)) for slot, offer in self.machines.offers.items())
+
     def _changed(self) -> None:
         self._replicas = self._nodes = None
         self._metered = False
 
     def _node(self, machine: Machine) -> NodeSeen:
-        serving = self.serving.get(machine.tenant)
-        cpus = serving.served.watched.cpus * serving.served.per_node if serving else self.searches[machine.tenant].searched.cpus
-        return NodeSeen(machine.id, self.scenario.cluster, machine.offer, machine.begun, machine.state, False, (machine.tenant,), cpus)
+        cluster, cpus = self.scenario.cluster, self._cpus(machine.tenant)
+        return NodeSeen(machine.id, cluster, machine.offer, machine.begun, machine.state, False, (machine.tenant,), cpus)
+
+    def _cpus(self, tenant: str) -> float:
+        """What its work holds of one node."""
+        if tenant in self.searches:
+            return self.searches[tenant].searched.cpus
+        served = self.serving[tenant].served
+        return served.watched.cpus * served.per_node
+
+
+def _add(kinds: dict[Kind, Running], kind: Kind, nodes: int, micros: int) -> None:
+    before = kinds.get(kind, NONE)
+    kinds[kind] = Running(before.nodes + nodes, before.micros + micros)
 
 
 def _replicas(serving: Serving) -> tuple[Replica, ...]:
