@@ -8,6 +8,8 @@ from typing import NamedTuple
 from mlray.market.spec import Capacity
 from mlray.units import Price
 
+NEVER = float("-inf")
+
 
 class Slot(NamedTuple):
     """Where and how a node is bought. A plain tuple, because it is the key of everything here."""
@@ -22,8 +24,9 @@ class Need:
 
     `ready` nodes for the share `target` of the time; `survive` so many losses at one moment; at least `zones` zones;
     at most the share `spot_share` of the nodes on spot and at least `on_demand` nodes not on it; `allowed` are shell
-    patterns of zones; `rebuy_s` is how long a zone must have been quiet before spot is bought there again; `most` nodes in all
-    (None: as many as it takes). `notice_s` is 0 where no notice comes or the policy does not act on it.
+    patterns of zones; `rebuy_s` is how long a zone must have been quiet (nothing lost, nothing refused) before spot is bought
+    there again; `most` nodes in all (None: as many as it takes). `notice_s` is 0 where no notice comes or the policy does not
+    act on it.
     """
 
     ready: int
@@ -37,6 +40,7 @@ class Need:
     allowed: tuple[str, ...] = ("*",)
     rebuy_s: float = 300.0
     most: int | None = None
+    least: int = 0
 
     def __post_init__(self) -> None:
         if self.ready < 0 or not 0 <= self.target <= 1 or not 0 <= self.spot_share <= 1 or self.cold_start_s < 0:
@@ -77,3 +81,19 @@ class Market:
     now_s: float
     pools: tuple[Pool, ...]
     held: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of the spot market since the last look, at `now_s`.
+
+    `held` are the spot nodes held by zone after the losses, `lost` those taken away by zone, and `warned` how many of these had
+    been announced; `refused` are the zones that had no node for us. `short` is whether fewer nodes than promised were ready.
+    """
+
+    now_s: float
+    held: tuple[tuple[str, int], ...] = ()
+    lost: tuple[tuple[str, int], ...] = ()
+    refused: tuple[str, ...] = ()
+    short: bool = False
+    warned: int = 0

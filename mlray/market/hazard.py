@@ -1,57 +1,88 @@
-"""Hazard: how often each zone takes spot nodes away, learned from what is seen of it."""
+"""Hazard: how often a zone takes so many spot nodes away, by how calm it has been, learned from what is seen of it.
+
+A zone is taken to have room for some number of nodes that nobody tells us. What is learned is how often that room falls to `c`
+nodes or fewer: whoever holds n of them then loses all above it. So one table answers for every n, a zone in which little is
+held is known to be safer, and losses that come together (most of one type and zone fall within three minutes, arXiv
+2604.16457) are one event and not several independent ones.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
+from math import exp
 
-HOUR = 3600.0
-NEVER = float("-inf")
-# A zone nobody has seen yet is taken to lose nodes every six hours, as a zone seen for two hours would be.
-PRIOR_EVENTS, PRIOR_S = 1 / 3, 2 * HOUR
+from mlray.market.fleet import NEVER, Seen
+
+HOUR, DAY = 3600.0, 86400.0
+# Since the last loss or refusal of a zone: the table has one row for each span of calm.
+AGES = (5 * 60.0, 15 * 60.0, HOUR, 4 * HOUR)
+# Nodes left after a loss: one column each below eight, then steps of a quarter; what is in one column is not told apart.
+LEVELS = (*range(8), 8, 10, 12, 15, 19, 24, 30, 38, 48, 60, 75, 94, 118, 148, 185, 232)
+COLUMN = tuple(bisect_right(LEVELS, n) - 1 for n in range(LEVELS[-1] + 1))
+ROWS, WIDE = len(AGES) + 1, len(LEVELS)
+# Before anything was seen: losses an hour where many nodes are held, by age, and the part of them that leaves so few nodes.
+BY_AGE = (1.5, 0.8, 0.4, 0.2, 0.1)
+BY_LEFT = (0.15, 0.3, 0.5, 0.8)
+PRIOR = tuple(age * (BY_LEFT[c] if c < len(BY_LEFT) else 1.0) / HOUR for age in BY_AGE for c in range(WIDE))
+# A prior weighs as much as so many losses.
+TABLE_WEIGHT, ZONE_WEIGHT = 2.0, 2.0
+MEMORY_S = 3 * DAY
 QUANTUM_S = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was seen of the spot market since the last look, at `now_s`.
-
-    `held` are the spot nodes held by zone after the losses, `lost` those taken away by zone, `refused` the zones that had no
-    node for us, `granted` those that had; `short` is whether fewer than the promised nodes were ready.
-    """
-
-    now_s: float
-    held: tuple[tuple[str, int], ...] = ()
-    lost: tuple[tuple[str, int], ...] = ()
-    refused: tuple[str, ...] = ()
-    granted: tuple[str, ...] = ()
-    short: bool = False
+# A zone that has been full for hours is asked again after a tenth of them, and twice an hour at least.
+PATIENCE, LONGEST_S = 0.1, 1800.0
+TOGETHER_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneHistory:
-    """One zone: seconds in which nodes were held there, moments of loss, and when the last of each kind was."""
+    """One zone: losses `seen` against those the table of all zones had `expected` of it, and when the last of each kind was.
+
+    Both are sums by column of LEVELS, because one zone crumbles node by node where another falls to nothing at once. They fade
+    with MEMORY_S, so that a zone is judged by its last days. `full_since` is when the row of refusals began that goes on yet.
+    """
 
     zone: str
-    watched_s: float = 0.0
-    losses: float = 0.0
+    seen: tuple[float, ...] = ()
+    expected: tuple[float, ...] = ()
     lost_at: float = NEVER
     refused_at: float = NEVER
+    full_since: float = NEVER
 
-    @property
-    def rate(self) -> float:
-        """Moments of loss in a second in which nodes are held."""
-        return (self.losses + PRIOR_EVENTS) / (self.watched_s + PRIOR_S)
+    def factor(self, column: int) -> float:
+        """How much worse than all zones together: 2 is twice as many losses that leave so few. 1 until something is known."""
+        if column >= len(self.seen):
+            return 1.0 if not self.seen else self.factor(len(self.seen) - 1)
+        return (self.seen[column] + ZONE_WEIGHT) / (self.expected[column] + ZONE_WEIGHT)
 
-    def quiet(self, now_s: float) -> float:
+    def shut_until(self, rebuy_s: float) -> float:
+        """Until when nothing is bought there: `rebuy_s` after a loss or a refusal, longer the longer the zone has been full."""
+        full_s = self.refused_at - self.full_since if self.full_since > NEVER else 0.0
+        waits = max(rebuy_s, min(PATIENCE * full_s, LONGEST_S))
+        return max(self.lost_at + rebuy_s, self.refused_at + waits)
+
+    def calm_s(self, now_s: float) -> float:
         """Seconds since the zone last took a node or had none."""
         return now_s - max(self.lost_at, self.refused_at)
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All zones seen so far, and how the promise has been kept: `short_s` of `counted_s` seconds were short of nodes."""
+    """What was seen of all zones, and how the promise was kept: `short_s` of `counted_s` seconds had too few nodes ready.
+
+    `spans` are seconds in which more than LEVELS[c] nodes were held, and `falls` the losses that left so few, by row of AGES and
+    column of LEVELS. `news` counts looks in which something was lost or
+    refused. `losses` of zones, of which `together` followed one of another zone; `gone` nodes, `warned` of them announced.
+    """
 
     zones: tuple[ZoneHistory, ...] = ()
+    spans: tuple[float, ...] = (0.0,) * (ROWS * WIDE)
+    falls: tuple[float, ...] = (0.0,) * (ROWS * WIDE)
+    news: int = 0
+    losses: int = 0
+    together: int = 0
+    gone: int = 0
+    warned: int = 0
     held: tuple[tuple[str, int], ...] = ()
     at_s: float = NEVER
     short: bool = False
@@ -59,32 +90,107 @@ class History:
     counted_s: float = 0.0
 
     def of(self, zone: str) -> ZoneHistory:
-        """What is known of a zone; of one never seen, the prior."""
+        """What is known of a zone; of one never seen, nothing."""
         return next((z for z in self.zones if z.zone == zone), ZoneHistory(zone))
+
+    @property
+    def coupling(self) -> float:
+        """The chance that a loss in one zone comes with losses in the others; one in twenty until something is known."""
+        return (self.together + 0.5) / (self.losses + 10)
+
+    @property
+    def unwarned(self) -> float:
+        """The part of lost nodes that nobody announced; one in twenty until something is known."""
+        return (self.gone - self.warned + 1) / (self.gone + 20)
+
+    def rate(self, row: int, column: int) -> float:
+        """Losses a second that leave at most LEVELS[column] nodes, of any zone, after so much calm."""
+        at = row * WIDE + column
+        return (self.falls[at] + TABLE_WEIGHT) / (self.spans[at] + TABLE_WEIGHT / PRIOR[at])
+
+    def hazards(self, known: ZoneHistory, nodes: int, calm_s: float) -> list[float]:
+        """Losses a second that leave at most 0, 1, ... nodes - 1 of them in a zone calm for so long; never falling along the list."""
+        row = bisect_right(AGES, calm_s)
+        out, most = [], 0.0
+        for left in range(nodes):
+            most = max(most, known.factor(column(left)) * self.rate(row, column(left)))
+            out.append(most)
+        return out
+
+
+def column(left: int) -> int:
+    """The column of LEVELS for so many nodes left."""
+    return COLUMN[left] if left < len(COLUMN) else WIDE - 1
 
 
 def learn(history: History, seen: Seen) -> History:
     """The history after what was seen. It is the very same object while nothing happened and little time passed."""
     if (
-        not seen.lost
+        seen.now_s < history.at_s + QUANTUM_S
+        and not seen.lost
         and not seen.refused
-        and (seen.held, seen.short) == (history.held, history.short)
-        and seen.now_s < history.at_s + QUANTUM_S
+        and seen.held == history.held
+        and seen.short == history.short
     ):
         return history
-    passed = max(0.0, seen.now_s - history.at_s) if history.at_s > NEVER else 0.0
-    held, lost = dict(history.held), dict(seen.lost)
-    names = {z.zone for z in history.zones} | set(held) | set(lost) | set(seen.refused)
-    zones = tuple(_after(history.of(n), passed if held.get(n) else 0.0, n in lost, n in seen.refused, seen.now_s) for n in sorted(names))
-    short_s = history.short_s + (passed if history.short else 0.0)
-    return History(zones, seen.held, seen.now_s, seen.short, short_s, history.counted_s + passed)
+    passed = seen.now_s - history.at_s if history.at_s > NEVER else 0.0
+    spans, falls = list(history.spans), list(history.falls)
+    zones = {z.zone: z for z in history.zones}
+    for name, nodes in history.held:
+        zones[name] = _watched(history, zones.get(name, ZoneHistory(name)), nodes, passed, spans)
+    held, together = dict(seen.held), 0
+    for name, nodes in seen.lost:
+        together += any(seen.now_s - z.lost_at <= TOGETHER_S for z in zones.values() if z.zone != name)
+        zones[name] = _lost(zones.get(name, ZoneHistory(name)), held.get(name, 0), nodes, seen.now_s, falls)
+    for name in seen.refused:
+        zone = zones.get(name, ZoneHistory(name))
+        zones[name] = replace(zone, refused_at=seen.now_s, full_since=seen.now_s if zone.full_since == NEVER else zone.full_since)
+    return History(
+        zones=tuple(zones[name] for name in sorted(zones)),
+        spans=tuple(spans),
+        falls=tuple(falls),
+        news=history.news + bool(seen.lost or seen.refused),
+        losses=history.losses + len(seen.lost),
+        together=history.together + together,
+        gone=history.gone + sum(n for _, n in seen.lost),
+        warned=history.warned + seen.warned,
+        held=seen.held,
+        at_s=seen.now_s,
+        short=seen.short,
+        short_s=history.short_s + (passed if history.short else 0.0),
+        counted_s=history.counted_s + passed,
+    )
 
 
-def _after(zone: ZoneHistory, watched_s: float, lost: bool, refused: bool, now_s: float) -> ZoneHistory:
+def _watched(history: History, zone: ZoneHistory, nodes: int, passed: float, spans: list[float]) -> ZoneHistory:
+    """The zone after `passed` seconds in which nodes were held there; the spans of their columns grow."""
+    if not nodes or not passed:
+        return zone
+    row = bisect_right(AGES, zone.calm_s(history.at_s))
+    top = column(nodes - 1)
+    for at in range(row * WIDE, row * WIDE + top + 1):
+        spans[at] += passed
+    fade = exp(-passed / MEMORY_S)
+    seen, expected = _wide(zone.seen, top), _wide(zone.expected, top)
+    fresh = [history.rate(row, c) * passed if c <= top else 0.0 for c in range(len(expected))]
     return replace(
         zone,
-        watched_s=zone.watched_s + watched_s,
-        losses=zone.losses + lost,
-        lost_at=now_s if lost else zone.lost_at,
-        refused_at=now_s if refused else zone.refused_at,
+        seen=tuple(s * fade for s in seen),
+        expected=tuple(e * fade + f for e, f in zip(expected, fresh, strict=True)),
+        full_since=NEVER,
     )
+
+
+def _wide(sums: tuple[float, ...], column: int) -> list[float]:
+    """The sums with a place for the column."""
+    return [*sums, *[0.0] * (column + 1 - len(sums))]
+
+
+def _lost(zone: ZoneHistory, left: int, nodes: int, now_s: float, falls: list[float]) -> ZoneHistory:
+    """The zone after a loss that left so many; it counts in every column the room has fallen through."""
+    row, low, high = bisect_right(AGES, zone.calm_s(now_s)), column(left), column(left + nodes - 1)
+    seen = _wide(zone.seen, high)
+    for at in range(low, high + 1):
+        falls[row * WIDE + at] += 1
+        seen[at] += 1
+    return replace(zone, seen=tuple(seen), expected=tuple(_wide(zone.expected, high)), lost_at=now_s)

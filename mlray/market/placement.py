@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from math import exp
 
-from mlray.market.fleet import Held, Market, Need, Pool, Slot
-from mlray.market.hazard import History
+from mlray.market.fleet import NEVER, Held, Market, Need, Pool, Slot
+from mlray.market.hazard import AGES, HOUR, History
+from mlray.market.hedge import Option, Stakes, hedge
 from mlray.market.spec import Capacity
-from mlray.units import Money
+
+REFRESH_S = HOUR
+# A launch is paid for while it starts; spread over this many seconds of the node's life when weighed against standing still.
+LIFE_S = HOUR
+STEER_S = 5 * 24 * HOUR
+WORTH = 0.6
+FEW = 6
+WEIGHTS = (0.1, 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,81 +31,121 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What to hold (`counts`, by slot) and what to do now for it, with the reason. Good until `until_s` if nothing changes.
+    """What to hold (`counts`, by slot) and what to do now for it, with the reason.
 
-    A launch that is refused is told to `learn`, and `place` is asked again at once: it looks elsewhere.
+    A launch that is refused is told to `learn`, and `place` is asked again at once: it looks elsewhere. `hourly` are dollars for
+    an hour of the counts, `shortfall` the chance that they are too few at a moment, and `weight` the dollars an hour of
+    shortfall is worth to the solver now. The rest is what it was decided from.
     """
 
     counts: tuple[tuple[Slot, int], ...]
     launch: tuple[Move, ...]
     stop: tuple[Move, ...]
     reason: str
+    hourly: float
+    shortfall: float
+    weight: float
     until_s: float
     market: Market
-    history: History
-    hourly: Money | None = None
+    news: int
+    expected_s: float = 0.0
 
 
 def place(need: Need, market: Market, history: History, before: Placement | None = None) -> Placement:
-    """What to hold now. `before` is the last answer; it is given back where nothing has changed since."""
-    if before is not None and _same(market, history, before):
-        return before
-    counts = _counts(need, market, history)
+    """What to hold now. `before` is the last answer; the very same object comes back where nothing has changed since."""
+    if before is not None and market.now_s < before.until_s and history.news == before.news and market.pools == before.market.pools:
+        if market.held == before.market.held and not before.launch and not before.stop:
+            return before
+        if _as_planned(before, market):
+            launch, stop = moves(before.counts, market)
+            return replace(before, launch=launch, stop=stop, market=replace(market, now_s=before.market.now_s))
+    weight, expected_s = _steer(need, market, history, before)
+    options = _options(need, market, history, weight)
+    stakes = Stakes(need, _window(need, history), history.coupling, weight, need.cold_start_s / LIFE_S)
+    best = hedge(options, stakes)
+    counts = tuple((o.slot, n) for o, n in zip(options, best, strict=True))
     launch, stop = moves(counts, market)
+    short = stakes.shortfall(options, best)
+    hourly = sum(o.cost(n) for o, n in zip(options, best, strict=True))
     reason = ", ".join(f"{n} {slot.capacity} in {slot.zone}" for slot, n in counts if n)
-    return Placement(tuple(counts), launch, stop, reason or "nothing is needed", market.now_s + 60.0, market, history)
+    until = _until(need, market, history)
+    return Placement(counts, launch, stop, reason or "nothing is needed", hourly, short, weight, until, market, history.news, expected_s)
 
 
-def _same(market: Market, history: History, before: Placement) -> bool:
-    then = before.market
-    return (
-        market.now_s < before.until_s
-        and history is before.history
-        and market.held == then.held
-        and market.pools == then.pools
-        and not before.launch
-        and not before.stop
-    )
+def _as_planned(before: Placement, market: Market) -> bool:
+    """Whether exactly the wanted nodes stay, beside some that wait to be stopped."""
+    staying = {h.slot: h.staying for h in market.held}
+    return all(staying.get(slot, 0) >= n for slot, n in before.counts)
 
 
-def _counts(need: Need, market: Market, history: History) -> list[tuple[Slot, int]]:
-    """One more than needed on spot, spread evenly over quiet zones; on-demand for what is missing."""
-    allowed = [p for p in market.pools if p.price is not None and any(fnmatchcase(p.slot.zone, a) for a in need.allowed)]
-    now, held = market.now_s, {h.slot: h for h in market.held}
-    staying = {s: h.staying for s, h in held.items()}
-    wanted = need.ready + max(1, need.survive) if need.ready else 0
-    spot = [p.slot for p in allowed if p.slot.capacity is Capacity.SPOT and _open(p, need, history, now, staying)]
-    on_demand = [p for p in allowed if p.slot.capacity is Capacity.ON_DEMAND]
-    counts: dict[Slot, int] = dict.fromkeys((p.slot for p in allowed), 0)
-    for _ in range(min(wanted - min(need.on_demand, wanted), int(wanted * need.spot_share)) if spot else 0):
-        best = min(spot, key=lambda s: (counts[s], -staying.get(s, 0), s))
-        counts[best] += 1
-    missing = max(need.ready, need.on_demand) - sum(counts.values()) if need.spot_share < 1 or not spot else need.on_demand
-    if on_demand and missing > 0:
-        counts[min(on_demand, key=lambda p: p.price or 0).slot] += missing
-    return list(counts.items())
+def _steer(need: Need, market: Market, history: History, before: Placement | None) -> tuple[float, float]:
+    """What an hour of shortfall is worth, so that the mean shortfall comes out at what the target leaves."""
+    room = max(1.0 - need.target, 1e-6)
+    if before is None:
+        dearest = max((p.price.per_hour.usd for p in market.pools if p.price is not None), default=1.0)
+        return min(max(dearest * WORTH / room, WEIGHTS[0]), WEIGHTS[1]), 0.0
+    passed = max(0.0, market.now_s - before.market.now_s)
+    expected_s = before.expected_s + before.shortfall * passed
+    miss = (history.short_s + 5 * need.cold_start_s) / (expected_s + 5 * need.cold_start_s)
+    over = before.shortfall * miss / room - 1.0
+    weight = before.weight * exp(max(-1.0, min(1.0, over * passed / STEER_S)))
+    return min(max(weight, WEIGHTS[0]), WEIGHTS[1]), expected_s
 
 
-def _open(pool: Pool, need: Need, history: History, now_s: float, staying: dict[Slot, int]) -> bool:
-    quiet = history.of(pool.slot.zone).quiet(now_s)
-    return quiet >= need.rebuy_s or (staying.get(pool.slot, 0) > 0 and quiet > 0)
+def _window(need: Need, history: History) -> float:
+    """Seconds for which a lost node is missing: a cold start, or what the notice leaves of it."""
+    if not need.notice_s:
+        return need.cold_start_s
+    return history.unwarned * need.cold_start_s + (1.0 - history.unwarned) * max(0.0, need.cold_start_s - need.notice_s)
 
 
-def moves(counts: list[tuple[Slot, int]], market: Market) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
-    """Launches for what is missing; stops for what is over, once all that is wanted is ready without it."""
+def _options(need: Need, market: Market, history: History, weight: float) -> list[Option]:
+    """What the solver may choose from: what is held, and of the rest the most promising few; the search grows with their square."""
     held = {h.slot: h for h in market.held}
-    wanted = dict(counts)
+    allowed = [p for p in market.pools if p.price is not None and any(fnmatchcase(p.slot.zone, a) for a in need.allowed)]
+    wide = need.ready + need.survive + 8
+    found = [_option(pool, need, history, market.now_s, held.get(pool.slot, Held(pool.slot)), wide) for pool in allowed]
+    found = [o for o in found if o.most]
+    window = _window(need, history)
+    on_demand = sorted((o for o in found if not o.hazards), key=lambda o: (o.prepaid == 0, not o.held, o.price, o.slot))
+    spot = sorted((o for o in found if o.hazards), key=lambda o: (not o.held, o.price + weight * window * o.hazards[0], o.slot))
+    return spot[: max(FEW, need.zones + 1)] + on_demand[: max(2, need.zones)]
+
+
+def _option(pool: Pool, need: Need, history: History, now_s: float, held: Held, wide: int) -> Option:
+    """One slot for the solver. A zone that announces losses is one that loses nodes now: nothing more is bought there."""
+    price, staying = (pool.price.per_hour.micros / 1e6 if pool.price is not None else 0.0), held.staying
+    if pool.slot.capacity is Capacity.ON_DEMAND:
+        return Option(pool.slot, price, pool.prepaid, staying)
+    known = history.of(pool.slot.zone)
+    calm_s = 0.0 if held.noticed else known.calm_s(now_s)
+    shut = held.noticed > 0 or now_s < known.shut_until(need.rebuy_s)
+    most = staying if shut else max(wide, staying)
+    return Option(pool.slot, price, pool.prepaid, staying, most, history.hazards(known, max(most, 1), calm_s))
+
+
+def _until(need: Need, market: Market, history: History) -> float:
+    """The next moment at which time alone changes the answer: a zone opens again or has been calm long enough."""
+    now, moments = market.now_s, [market.now_s + REFRESH_S]
+    for known in (history.of(p.slot.zone) for p in market.pools if p.slot.capacity is Capacity.SPOT):
+        last = max(known.lost_at, known.refused_at)
+        if last > NEVER:
+            moments += [*(last + age for age in AGES), known.shut_until(need.rebuy_s)]
+    return min(m for m in moments if m > now)
+
+
+def moves(counts: Sequence[tuple[Slot, int]], market: Market) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
+    """Launches for what is missing; stops for what is over, once all that is wanted is ready without it."""
+    held, wanted = {h.slot: h for h in market.held}, dict(counts)
     none = Held(Slot("", Capacity.SPOT))
     launch = tuple(Move(s, n - held.get(s, none).staying) for s, n in counts if n > held.get(s, none).staying)
-    ready = sum(h.ready - h.noticed for h in market.held)
-    spare, stop = ready - sum(wanted.values()), []
+    spare, stop = sum(h.ready - h.noticed for h in market.held) - sum(wanted.values()), []
     for slot, have in held.items():
         over = have.staying - wanted.get(slot, 0)
-        if over <= 0:
-            continue
-        early = min(over, have.starting)
-        late = max(0, min(over - early, spare))
-        spare -= late
-        if early + late:
-            stop.append(Move(slot, early + late))
+        if over > 0:
+            early = min(over, have.starting)
+            late = max(0, min(over - early, spare))
+            spare -= late
+            if early + late:
+                stop.append(Move(slot, early + late))
     return launch, tuple(stop)

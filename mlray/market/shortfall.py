@@ -1,0 +1,46 @@
+"""Shortfall: the chance that so many nodes are missing at one moment, because they were lost less than a cold start ago."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import exp, prod
+from operator import mul
+
+
+def chances(hazards: Sequence[float], nodes: int, window_s: float) -> tuple[float, ...]:
+    """The chance that at least 1, 2, ... of the nodes of one zone were lost in the window.
+
+    `hazards[c]` are the losses a second that leave at most c nodes (hazard.py). With exponential times between them, a loss
+    that leaves at most nodes - k fell into the window with chance 1 - exp(-hazard * window).
+    """
+    return tuple(1.0 - exp(-hazards[nodes - k] * window_s) for k in range(1, nodes + 1))
+
+
+def missing_more(zones: Sequence[tuple[float, ...]], spare: int, coupling: float) -> float:
+    """The chance that more than `spare` nodes are missing over all zones, each given by its `chances`.
+
+    With weight 1 - coupling the zones fall apart from one another, with weight `coupling` all together: then the same luck
+    drives every zone, and each loses what it loses in the worst such part of the time.
+    """
+    if spare < 0:
+        return 1.0
+    apart = 1.0 - _at_most(zones, spare)
+    return (1.0 - coupling) * apart + coupling * max(apart, _one_luck(zones, spare))
+
+
+def _at_most(zones: Sequence[tuple[float, ...]], spare: int) -> float:
+    """The chance of at most `spare` missing when zones are independent: a convolution cut off above `spare`."""
+    if not spare:
+        return prod(1.0 - chance[0] for chance in zones)
+    sums = [1.0] + [0.0] * spare
+    for chance in zones:
+        exactly = [a - b for a, b in pairwise((1.0, *chance[: spare + 1], 0.0))][: spare + 1]
+        sums = [sum(map(mul, sums[max(0, i + 1 - len(exactly)) : i + 1], exactly[i::-1])) for i in range(spare + 1)]
+    return sum(sums)
+
+
+def _one_luck(zones: Sequence[tuple[float, ...]], spare: int) -> float:
+    """The same when one draw decides all zones: each loses its k-th node where the draw is below its k-th chance."""
+    levels = sorted((c for chance in zones for c in chance[: spare + 1]), reverse=True)
+    return levels[spare] if len(levels) > spare else 0.0
