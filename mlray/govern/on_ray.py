@@ -22,6 +22,7 @@ from mlray.govern.machines import Machines
 from mlray.govern.plan import Plan
 from mlray.govern.register import Register
 from mlray.govern.snapshot import Watched
+from mlray.govern.storage import StorageMeter
 from mlray.govern.store import GovernStore
 from mlray.govern.till import SLICE_S
 from mlray.home import Home
@@ -32,9 +33,12 @@ from mlray.market.spec import NODE_TYPE_LABEL
 from mlray.policy.allowance import Allowance
 from mlray.policy.spec import Policy
 from mlray.policy.store import PolicyStore
+from mlray.units import StoragePrice
+from mlray.vault.blobs import Blobs
 
 NAME, NAMESPACE = "mlray-governor", "mlray"
 ANSWER_S = 60.0
+WEIGH_S = 60.0
 DASHBOARD = "http://127.0.0.1:8265"  # Ray's own default
 
 
@@ -47,9 +51,11 @@ class GovernorActor:
         stores = LedgerStore(home.database), GovernStore(home.database, cluster)
         policies = partial(_policies, PolicyStore(home.database), Register(home.database, cluster), clock)
         self._governor = Governor(world, *stores, clock, policies=policies, tell=_tell, slice_s=slice_s, tick_s=tick_s)
+        self._storage = StorageMeter(home.store, Blobs(home.store).weight, partial(_storage_price, home, cluster), stores[0])
         self._turn = threading.RLock()
         self._tick_s = tick_s
         threading.Thread(target=self._run, daemon=True, name="governor").start()
+        threading.Thread(target=self._weigh, daemon=True, name="storage").start()  # a slow store must not hold up a tick
 
     def watch(self, watched: Watched) -> Allowance | None:
         with self._turn:
@@ -84,6 +90,18 @@ class GovernorActor:
             except Exception:  # a governor that stops looking is worse than one that logs: allowances grow old meanwhile
                 logging.getLogger(__name__).exception("the governor could not look; it tries again in %s s", self._tick_s)
             SystemClock().sleep(self._tick_s)
+
+    def _weigh(self) -> None:
+        while True:
+            try:
+                self._storage.look(SystemClock().now())
+            except Exception:  # the hours that are missed are charged once it answers
+                logging.getLogger(__name__).exception("what is stored could not be charged; tried again in %s s", WEIGH_S)
+            SystemClock().sleep(WEIGH_S)
+
+
+def _storage_price(home: Home, cluster: str) -> StoragePrice | None:
+    return read_cluster(home, _file(home, cluster)).metadata.mlray.storage
 
 
 def _policies(store: PolicyStore, register: Register, clock: Clock) -> tuple[Policy, ...]:

@@ -83,6 +83,13 @@ class Blobs:
         """The files directly in a folder, and how many bytes each has."""
         return {entry.name: entry.size for entry in self._listed(folder) if entry.type == fs.FileType.File}
 
+    def weight(self, folder: str = "") -> int:
+        """Bytes of all files in a folder and below it."""
+        entries = self._listed(folder)
+        below = (entry.name for entry in entries if entry.type == fs.FileType.Directory)
+        files = sum(entry.size for entry in entries if entry.type == fs.FileType.File)
+        return files + sum(self.weight(f"{folder}/{name}" if folder else name) for name in below)
+
     def changed(self, path: str) -> datetime | None:
         """When a file was last written, by the store's clock; None when there is none."""
         try:

@@ -28,6 +28,13 @@ def test_bytes_come_back_and_what_is_absent_is_none(blobs: Blobs):
     assert (blobs.files("a/b"), blobs.folders("a"), blobs.files("a"), blobs.files("none")) == (("c",), ("b",), (), ())
 
 
+def test_a_store_weighs_what_its_files_do(blobs: Blobs):
+    assert blobs.weight() == 0
+    blobs.write("a/b/c", b"one")
+    blobs.write("a/d", b"four")
+    assert (blobs.weight(), blobs.weight("a/b"), blobs.weight("none")) == (7, 3, 0)
+
+
 def test_a_folder_with_a_space_may_be_written_either_way(blobs: Blobs, tmp_path: Path):
     blobs.write("a", b"one")
     assert Blobs((tmp_path / "the store").as_uri()).read("a") == b"one"

@@ -47,6 +47,7 @@ def test_bytes_in_s3_come_back_by_name(place: str):
     blobs.write("a/b/c", b"two")
     assert (blobs.read("a/b/c"), blobs.read("a/b/d"), blobs.read("x/y")) == (b"two", None, None)
     assert (blobs.files("a/b"), blobs.folders("a"), blobs.files("a"), blobs.files("none")) == (("c",), ("b",), (), ())
+    assert (blobs.weight(), blobs.weight("a/b"), blobs.weight("none")) == (3, 3, 0)
     assert blobs.sizes("a/b") == {"c": 3} and blobs.changed("a/b/c") is not None and blobs.changed("a/b/d") is None
     blobs.remove_file("a/b/c")
     blobs.remove_file("a/b/c")
