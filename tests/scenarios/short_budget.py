@@ -25,7 +25,7 @@ POLICY = {
     "budget": {
         "amount": str(RUNS_OUT),
         "every": "30d",
-        "alerts": {"at": ["100%"], "forecast": False},
+        "alerts": {"at": [], "forecast": False},
         "when_short": {"serve": "keep-floor"},
     },
 }
@@ -37,7 +37,6 @@ STORY = (
     "PauseTrial",
     "PauseTrial",
     "SetAllowance flights 2..2 spent",
-    "Notify short 100%",
     "Notify short spent",
     "Notify flights spent",
 )
