@@ -27,6 +27,7 @@ from mlray.cli import (
     report,
     schema,
     secret,
+    simulate,
     token,
     trace,
     why,
@@ -53,7 +54,7 @@ def main(
         os.environ["MLRAY_HOME"] = str(home.expanduser().absolute())  # what this process starts finds the same home
 
 
-for module in (demo, cluster, work, predict, why, advise):
+for module in (demo, cluster, work, predict, why, advise, simulate):
     app.registered_commands += module.commands.registered_commands
 app.registered_commands += cost.receipts.registered_commands
 cost.commands.registered_commands += forecast.commands.registered_commands
