@@ -8,6 +8,7 @@ from mlray.govern.actions import Notify
 from mlray.govern.means import Means
 from mlray.govern.snapshot import Seen, Snapshot
 from mlray.govern.tally import Tally
+from mlray.policy.alerts import crossed
 from mlray.policy.allowance import Allowance, Bound
 from mlray.policy.spec import Policy
 
@@ -39,6 +40,8 @@ def _all(snapshot: Snapshot, tally: Tally, known: Mapping[str, Means], allowance
 
 
 def _of_budget(policy: Policy, found: Means) -> Iterator[Notify]:
+    for alert in crossed(policy, found.balance):
+        yield Notify(policy.name, alert.bound, _window(found), policy.name, alert.reason)
     if found.gone:
         what = "pays no more work until the next look" if found.left > 0 else "is spent"
         yield Notify(policy.name, Bound.SPENT, _window(found), policy.name, f"the money of policy {policy.name} {what}: {found.sentence}")

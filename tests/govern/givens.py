@@ -21,7 +21,9 @@ OPEN = Allowance(2, 4, 1.0, "before", Bound.OPEN)
 
 
 def policy(amount: str = "$20", when_short: str = "keep-floor", min_ready: int = 1, name: str = "flights", **more: Any) -> Policy:
-    budget = {"amount": amount, "every": "1d", "when_short": {"serve": when_short}, **more.pop("budget", {})}
+    """Without alerts, of which all that was spent at noon would make a forecast, unless the budget names some."""
+    alerts = {"at": [], "forecast": False}
+    budget = {"amount": amount, "every": "1d", "when_short": {"serve": when_short}, "alerts": alerts, **more.pop("budget", {})}
     return Policy.model_validate(
         {
             "kind": "policy",

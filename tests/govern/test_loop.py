@@ -33,7 +33,7 @@ POLICY = Policy.model_validate(
         "name": "flights",
         "governs": {"deployments": ["flights"]},
         "availability": {"min_ready": 1, "replicas": "1..4", "target": "99.9%"},
-        "budget": {"amount": "$20", "every": "1d"},
+        "budget": {"amount": "$20", "every": "1d", "alerts": {"at": [], "forecast": False}},
     }
 )
 FLIGHTS = Watched("flights", POLICY, 0.5, "any", Cause("serve", "flights", "flights", "run-1", tags=(("team", "delays"),)))

@@ -72,6 +72,16 @@ def test_a_bound_that_comes_back_in_the_same_window_is_not_told_again():
     assert of(plan(snapshot(seen(), entries=entries, told={tomorrow: NOON})), Notify) == ["flights"]
 
 
+def test_what_a_budget_has_reached_and_where_it_goes_is_told_once():
+    under = (policy(budget={"alerts": {"at": ["50%", "80%"], "forecast": True}}),)
+    first = [a for a in plan(snapshot(seen(), under=under, entries=(paid("$11", "tune"),))).actions if isinstance(a, Notify)]
+    assert [(a.subject, a.bound) for a in first if not isinstance(a.bound, Bound)] == [("flights", "50%"), ("flights", "forecast")]
+    assert first[0].reason == "policy flights has spent $11.00, 50% or more of its $20.00 until 2026-11-23 00:00 UTC"
+    told = {a.key: NOON for a in first}
+    later = plan(snapshot(seen(), under=under, entries=(paid("$16", "tune"),), told=told)).actions
+    assert [a.bound for a in later if isinstance(a, Notify) and not isinstance(a.bound, Bound)] == ["80%"]
+
+
 def test_the_owner_says_whether_an_empty_budget_stops_the_floor():
     entries = (paid("$20"),)
     assert rooms(plan(snapshot(seen(), entries=entries))) == {"flights": (2, 2, Bound.SPENT)}
@@ -183,7 +193,7 @@ def test_what_paused_does_not_go_on_at_the_same_money():
 def test_the_rate_of_an_hour_pauses_trials_and_ends_nothing():
     rate = policy(budget={"rate": "$1/h"})
     found = plan(
-        snapshot(runs=(search("s", trial("t", 1.0), reserved="$9"),), under=(rate,), entries=(paid("$1", "tune"), reserved("s", "$9")))
+        snapshot(runs=(search("s", trial("t", 1.0), reserved="$9"),), under=(rate,), entries=(paid("$1.06", "tune"), reserved("s", "$9")))
     )
     assert (of(found, PauseTrial), of(found, StopRun)) == (["s/t"], [])
 
