@@ -13,6 +13,7 @@ import requests
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
+from ray.exceptions import RayError
 
 from mlray.clock import Clock
 from mlray.errors import ClusterError
@@ -135,7 +136,7 @@ def _used_cpus() -> dict[str, float]:
     """CPUs in use of each node that has joined, by its address."""
     try:
         status = get_cluster_status(_gcs())
-    except (RuntimeError, ValueError) as error:
+    except (RayError, RuntimeError, ValueError) as error:
         raise ClusterError(f"Ray's head does not say which nodes there are: {error}") from error
     return {node.ip_address: node.used_resources().get("CPU", 0.0) for node in (*status.active_nodes, *status.idle_nodes)}
 
