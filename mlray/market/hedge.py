@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlray.market.fleet import Need, Slot
@@ -10,6 +10,8 @@ from mlray.market.shortfall import chances, missing_more
 
 # What a broken bound costs: the upper ones are never traded for the lower ones, and none of them for dollars.
 BEYOND_MOST, BEYOND_SPOT, BELOW_ON_DEMAND, BELOW_READY, BELOW_ZONES = 1e13, 1e11, 1e9, 1e7, 1e5
+# Up to so many nodes every move is tried, and two starts.
+FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,14 @@ class Stakes:
         return missing_more(lost, sum(counts) - self.need.ready, self.coupling)
 
 
+def wanted_in_all(need: Need) -> int:
+    """The fewest nodes to hold: what is needed and may be lost at one moment, and no fewer than `least`."""
+    return max(need.ready + need.survive if need.ready else 0, need.least)
+
+
 def _broken(need: Need, total: int, spot: int, zones: int) -> float:
     """What the broken bounds of the need cost; 0 where all hold."""
-    wanted = need.ready + need.survive if need.ready else 0
+    wanted = wanted_in_all(need)
     return (
         BEYOND_MOST * max(0, total - (total if need.most is None else need.most))
         + BEYOND_SPOT * max(0.0, spot - need.spot_share * total - 1e-9)
@@ -88,51 +95,66 @@ def _broken(need: Need, total: int, spot: int, zones: int) -> float:
 
 
 def hedge(options: Sequence[Option], stakes: Stakes) -> tuple[int, ...]:
-    """The counts, one for each option. Searched from what is held and from an even spread, in steps that end at one node.
+    """The counts, one for each option. Searched from what is held, and from an even spread where that is too little.
 
     The search takes the best single step (one more, one fewer, one moved) until none helps. It is no proof of an optimum;
     tests hold it against a full enumeration of small cases.
     """
-    starts = {tuple(min(o.held, o.most) for o in options), _even(options, stakes.need)}
-    found = [_descend(options, stakes, start) for start in sorted(starts)]
-    return min(found)[1]
+    held = tuple(min(o.held, o.most) for o in options)
+    few = stakes.need.ready <= FEW
+    starts = [held] if not few and sum(held) >= wanted_in_all(stakes.need) else sorted({held, _even(options, stakes.need)})
+    return min(_Search(options, stakes, len(options) if few else 2).descend(start) for start in starts)[1]
 
 
-def _descend(options: Sequence[Option], stakes: Stakes, counts: tuple[int, ...]) -> tuple[float, tuple[int, ...]]:
-    known: dict[tuple[int, ...], float] = {}
-
-    def score(found: tuple[int, ...]) -> float:
-        if found not in known:
-            known[found] = stakes.score(options, found)
-        return known[found]
-
-    best = (score(counts), counts)
-    for step in sorted({max(1, stakes.need.ready // part) for part in (4, 12, stakes.need.ready or 1)}, reverse=True):
-        while True:
-            near = min(((score(c), c) for c in _near(options, best[1], step)), default=best)
-            if near[0] >= best[0] - 1e-12:
-                break
-            best = near
-    return best
+Scored = tuple[float, tuple[int, ...]]
 
 
-def _near(options: Sequence[Option], counts: tuple[int, ...], step: int) -> Iterator[tuple[int, ...]]:
-    for at, option in enumerate(options):
-        if counts[at] + step <= option.most:
-            yield (*counts[:at], counts[at] + step, *counts[at + 1 :])
-        if counts[at] >= step:
-            fewer = [*counts[:at], counts[at] - step, *counts[at + 1 :]]
-            yield tuple(fewer)
-            for to, other in enumerate(options):
-                if to != at and counts[to] + step <= other.most:
-                    yield tuple(n + step if i == to else n for i, n in enumerate(fewer))
+class _Search:
+    """Steps downhill; scores already known are not computed again.
+
+    A node is moved only between the `partners` slots that best give one and those that best take one: for many nodes a score
+    is dear, and the best move is among these.
+    """
+
+    def __init__(self, options: Sequence[Option], stakes: Stakes, partners: int) -> None:
+        self._options, self._stakes, self._partners = options, stakes, partners
+        self._known: dict[tuple[int, ...], float] = {}
+
+    def descend(self, counts: tuple[int, ...]) -> Scored:
+        """The end of the walk from `counts`: larger steps first where much is missing."""
+        best, gap = self._scored(counts), abs(wanted_in_all(self._stakes.need) - sum(counts))
+        for step in sorted({1, max(1, gap // 4), max(1, gap // 12)}, reverse=True):
+            while (near := self._best_near(best[1], step))[0] < best[0] - 1e-12:
+                best = near
+        return best
+
+    def _best_near(self, counts: tuple[int, ...], step: int) -> Scored:
+        every = range(len(counts))
+        more = sorted((*self._scored(_changed(counts, i, step)), i) for i in every if counts[i] + step <= self._options[i].most)
+        fewer = sorted((*self._scored(_changed(counts, i, -step)), i) for i in every if counts[i] >= step)
+        moved = (
+            self._scored(_changed(_changed(counts, i, -step), j, step))
+            for *_, i in fewer[: self._partners]
+            for *_, j in more[: self._partners]
+            if i != j
+        )
+        return min([(score, found) for score, found, _ in (*more[:1], *fewer[:1])] + list(moved), default=self._scored(counts))
+
+    def _scored(self, counts: tuple[int, ...]) -> Scored:
+        if counts not in self._known:
+            self._known[counts] = self._stakes.score(self._options, counts)
+        return self._known[counts], counts
+
+
+def _changed(counts: tuple[int, ...], at: int, by: int) -> tuple[int, ...]:
+    return (*counts[:at], counts[at] + by, *counts[at + 1 :])
 
 
 def _even(options: Sequence[Option], need: Need) -> tuple[int, ...]:
-    """As many as needed, one at a time where fewest are; spot first."""
+    """As many as wanted, one at a time where fewest are; spot first."""
     counts = [0] * len(options)
-    spot = [i for i, o in enumerate(options) if o.hazards] or list(range(len(options)))
-    for _ in range(need.ready + need.survive):
+    spot = [i for i, o in enumerate(options) if o.hazards]
+    for _ in range(wanted_in_all(need)):
         room = [i for i in spot if counts[i] < options[i].most] or [i for i, o in enumerate(options) if counts[i] < o.most]
         if not room:
             break

@@ -9,15 +9,16 @@ from math import exp
 
 from mlray.market.fleet import NEVER, Held, Market, Need, Pool, Slot
 from mlray.market.hazard import AGES, HOUR, History
-from mlray.market.hedge import Option, Stakes, hedge
+from mlray.market.hedge import Option, Stakes, hedge, wanted_in_all
 from mlray.market.spec import Capacity
 
 REFRESH_S = HOUR
 # A launch is paid for while it starts; spread over this many seconds of the node's life when weighed against standing still.
 LIFE_S = HOUR
-STEER_S = 5 * 24 * HOUR
+STEER_S = 24 * HOUR
 WORTH = 0.6
-FEW = 6
+# The spot slots a search looks at, and the most spares it may want.
+FEW, SPARE = 6, 8
 WEIGHTS = (0.1, 1e6)
 
 
@@ -46,6 +47,7 @@ class Placement:
     shortfall: float
     weight: float
     until_s: float
+    need: Need
     market: Market
     news: int
     expected_s: float = 0.0
@@ -53,7 +55,7 @@ class Placement:
 
 def place(need: Need, market: Market, history: History, before: Placement | None = None) -> Placement:
     """What to hold now. `before` is the last answer; the very same object comes back where nothing has changed since."""
-    if before is not None and market.now_s < before.until_s and history.news == before.news and market.pools == before.market.pools:
+    if before is not None and _still_good(need, market, history, before):
         if market.held == before.market.held and not before.launch and not before.stop:
             return before
         if _as_planned(before, market):
@@ -69,7 +71,14 @@ def place(need: Need, market: Market, history: History, before: Placement | None
     hourly = sum(o.cost(n) for o, n in zip(options, best, strict=True))
     reason = ", ".join(f"{n} {slot.capacity} in {slot.zone}" for slot, n in counts if n)
     until = _until(need, market, history)
-    return Placement(counts, launch, stop, reason or "nothing is needed", hourly, short, weight, until, market, history.news, expected_s)
+    return Placement(
+        counts, launch, stop, reason or "nothing is needed", hourly, short, weight, until, need, market, history.news, expected_s
+    )
+
+
+def _still_good(need: Need, market: Market, history: History, before: Placement) -> bool:
+    """Whether the counts of the last answer stand: nothing was lost, refused, announced, repriced or asked otherwise since."""
+    return market.now_s < before.until_s and history.news == before.news and market.pools == before.market.pools and need == before.need
 
 
 def _as_planned(before: Placement, market: Market) -> bool:
@@ -102,14 +111,19 @@ def _window(need: Need, history: History) -> float:
 def _options(need: Need, market: Market, history: History, weight: float) -> list[Option]:
     """What the solver may choose from: what is held, and of the rest the most promising few; the search grows with their square."""
     held = {h.slot: h for h in market.held}
-    allowed = [p for p in market.pools if p.price is not None and any(fnmatchcase(p.slot.zone, a) for a in need.allowed)]
-    wide = need.ready + need.survive + 8
+    allowed = [p for p in market.pools if p.price is not None and _allowed(need, p)]
+    wide = wanted_in_all(need) + SPARE
     found = [_option(pool, need, history, market.now_s, held.get(pool.slot, Held(pool.slot)), wide) for pool in allowed]
     found = [o for o in found if o.most]
     window = _window(need, history)
     on_demand = sorted((o for o in found if not o.hazards), key=lambda o: (o.prepaid == 0, not o.held, o.price, o.slot))
     spot = sorted((o for o in found if o.hazards), key=lambda o: (not o.held, o.price + weight * window * o.hazards[0], o.slot))
     return spot[: max(FEW, need.zones + 1)] + on_demand[: max(2, need.zones)]
+
+
+def _allowed(need: Need, pool: Pool) -> bool:
+    """Zones are named for spot; on-demand may be bought in any that the cluster offers."""
+    return pool.slot.capacity is Capacity.ON_DEMAND or any(fnmatchcase(pool.slot.zone, a) for a in need.allowed)
 
 
 def _option(pool: Pool, need: Need, history: History, now_s: float, held: Held, wide: int) -> Option:
