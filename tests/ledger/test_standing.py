@@ -49,7 +49,7 @@ def seen(entries: tuple[Entry, ...], asked: Asked) -> tuple[set[Reservation], Fo
     return {e for e in entries if isinstance(e, Reservation)}, folds
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(ledgers(), st.lists(moments, min_size=1, max_size=3).map(sorted).map(tuple), st.sampled_from([None, of_team_a]))
 def test_what_stands_is_a_fold_of_all_entries(entries, cuts, governs):
     store, asked = LedgerStore(appended(entries, ())), Asked("flights", cuts, governs)

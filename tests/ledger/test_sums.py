@@ -72,7 +72,7 @@ asked = st.tuples(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(ledgers(), st.lists(st.integers(0, 25), max_size=2), spans, st.lists(asked, min_size=3, max_size=3))
 def test_sums_are_what_the_entries_add_up_to(entries, cuts, span, questions):
     url = appended(entries, cuts)
