@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +239,7 @@ def _standing(store: LedgerStore) -> dict[str, float]:
     now, found = START + MONTH - timedelta(hours=3, minutes=20), {}
     recent = (now - timedelta(hours=1), now.replace(minute=0))
     for name, since in (("day", now - timedelta(days=1)), ("month", START)):
-        found[f"standing_{name}_ms"], _ = best(lambda since=since: store.standing("policy-3", (since, *recent)))
+        found[f"standing_{name}_ms"], _ = best(partial(store.standing, "policy-3", (since, *recent)))
     everything = best(lambda: store.standing("policy-3", (START, *recent), lambda cause: cause.stage == "serve"))
     found["standing_month_governs_ms"] = everything[0]
     keys = iter(range(1_000_000))

@@ -120,6 +120,16 @@ def test_a_forecast_says_how_it_is_known(home: Home, capsys: Captured):
     assert 0 <= said["low"] <= said["expected"] <= said["high"]
 
 
+def test_a_policy_is_forecast_to_the_end_of_its_window_with_what_it_governs(tmp_path: Path, capsys: Captured):
+    (tmp_path / "travel.yaml").write_text(POLICY.replace("name: flights", "name: travel").replace("jobs: [flights-*]", "teams: [travel]"))
+    assert main(["policy", "apply", str(tmp_path / "travel.yaml"), "--why", "to be watched"]) == 0
+    capsys.readouterr()
+    assert main(["cost", "forecast", "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)["forecasts"]
+    assert (said["of"], said["budget"], said["spent"]) == ("travel", 10.0, 0.751)
+    assert said["spent"] <= said["low"] <= said["expected"] <= said["high"]
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.ledger.meter import charge
 from mlray.ledger.nodes import MICROSECOND, NodeLife, charged_to, node_charges, relief
 from mlray.ledger.receipt import receipt
+from mlray.ledger.store import LedgerStore
 from mlray.units import ZERO, Money, Price
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -155,3 +157,20 @@ def test_all_charges_sum_to_the_integral_of_the_price(life, works, looks, slice_
     assert sum((c.amount for c in ledger.values()), ZERO) == integral(life)
     again = node_charges(life, None, life.begun + timedelta(days=1), slice_s)
     assert {c.key: c for c in again} == {k: c for k, c in ledger.items() if c.cause.item == life.item}
+
+
+def test_the_receipts_of_a_ledger_sum_to_the_integral_of_the_price(tmp_path: Path):
+    store, life = (
+        LedgerStore(f"sqlite:///{tmp_path}/ledger.db"),
+        node(ended=after(3700), prices=((NOON, DOLLAR), (after(77), Price.parse("$0.97/h")))),
+    )
+    works = [work(13 * i, 11.7, 0.3, key=f"w{i}") for i in range(60)]
+    for look in (100, 1000, 5000):
+        store.settle([life.item], lambda known: node_charges(life, charged_to(known[life.item].until) if known else None, after(look)))  # noqa: B023
+        done = [w for w in works if w.at <= after(look)]
+        store.append(*done)
+        store.settle([], lambda known: relief(done, {"n1": life}))  # noqa: B023
+    bill = store.sums(by=("stage", "state"))
+    assert bill.total == integral(life) == sum((row.amount for row in bill.rows), ZERO)
+    assert {row.group for row in bill.rows} == {("tune", "running"), ("cluster", "idle")}
+    assert abs(bill.whole.node_seconds - 3700) < 1e-6
