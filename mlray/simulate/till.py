@@ -25,9 +25,9 @@ class Kind(NamedTuple):
 
 
 class Running(NamedTuple):
-    """Nodes of a kind, and what an hour of all of them costs now, in micro-dollars."""
+    """Nodes of a kind, parts of nodes included, and what an hour of all of them costs now, in micro-dollars."""
 
-    nodes: int
+    nodes: float
     micros: int
 
 

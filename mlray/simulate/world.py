@@ -176,11 +176,12 @@ class SimWorld:
             offer = self.machines.offers[slot]
             micros = nodes * offer.price.per_hour.micros
             costs[tenant, slot.capacity] += micros
-            state, worked = "running" if ready else "starting", round(micros * offer.share(self._cpus(tenant)))
+            state, share = "running" if ready else "starting", offer.share(self._cpus(tenant))
+            worked = round(micros * share)
             if tenant in self.serving:
-                _add(kinds, Kind(self.serving[tenant].served.watched.cause, offer.node_type, offer.capacity, state), nodes, worked)
+                _add(kinds, Kind(self.serving[tenant].served.watched.cause, offer.node_type, offer.capacity, state), nodes * share, worked)
             if micros > worked:  # what no work pays for is the cluster's, as it is live
-                _add(kinds, Kind(self._cause, offer.node_type, offer.capacity, "idle"), nodes, micros - worked)
+                _add(kinds, Kind(self._cause, offer.node_type, offer.capacity, "idle"), nodes * (1 - share), micros - worked)
         self.rates.append(Rate(self.tick, costs))
         self._till.runs(kinds, self.now)
         self._metered = True
@@ -214,7 +215,7 @@ class SimWorld:
         return served.watched.cpus * served.per_node
 
 
-def _add(kinds: dict[Kind, Running], kind: Kind, nodes: int, micros: int) -> None:
+def _add(kinds: dict[Kind, Running], kind: Kind, nodes: float, micros: int) -> None:
     before = kinds.get(kind, NONE)
     kinds[kind] = Running(before.nodes + nodes, before.micros + micros)
 
