@@ -148,9 +148,7 @@ def market(seed: int, days: float = 0.5) -> Scenario:
     under = policy(3, "3..8", "$60", availability={"target": "99%"})
     load = replace(served(under), load=shape("bursty", 60.0, days, rng))
     traces = region(("a", "b"), int(days * 480) + 1, 180.0, rng)
-    return scenario(
-        under, traces, int(days * 1440), serving=(load,), searching=(search(under, 5),), notices=Notices(), seed=seed, **changes
-    )
+    return scenario(under, traces, int(days * 1440), serving=(load,), searching=(search(under, 5),), notices=Notices(), seed=seed)
 
 
 @cache
