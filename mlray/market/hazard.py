@@ -111,10 +111,13 @@ class History:
     def hazards(self, known: ZoneHistory, nodes: int, calm_s: float) -> list[float]:
         """Losses a second that leave at most 0, 1, ... nodes - 1 of them in a zone calm for so long; never falling along the list."""
         row = bisect_right(AGES, calm_s)
-        out, most = [], 0.0
-        for left in range(nodes):
-            most = max(most, known.factor(column(left)) * self.rate(row, column(left)))
-            out.append(most)
+        out, most = list[float](), 0.0
+        for at, first in enumerate(LEVELS):
+            if first >= nodes:
+                break
+            most = max(most, known.factor(at) * self.rate(row, at))
+            last = LEVELS[at + 1] if at + 1 < WIDE else nodes
+            out += [most] * (min(last, nodes) - first)
         return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mlray.market.fleet import Need, Slot
@@ -10,7 +10,7 @@ from mlray.market.shortfall import chances, missing_more
 
 # What a broken bound costs: the upper ones are never traded for the lower ones, and none of them for dollars.
 BEYOND_MOST, BEYOND_SPOT, BELOW_ON_DEMAND, BELOW_READY, BELOW_ZONES = 1e13, 1e11, 1e9, 1e7, 1e5
-# Up to so many nodes every move is tried, and two starts.
+# Up to so many nodes every move is tried, and from three starts.
 FEW = 8
 
 
@@ -95,15 +95,29 @@ def _broken(need: Need, total: int, spot: int, zones: int) -> float:
 
 
 def hedge(options: Sequence[Option], stakes: Stakes) -> tuple[int, ...]:
-    """The counts, one for each option. Searched from what is held, and from an even spread where that is too little.
+    """The counts, one for each option.
 
-    The search takes the best single step (one more, one fewer, one moved) until none helps. It is no proof of an optimum;
-    tests hold it against a full enumeration of small cases.
+    The search takes the best single step (one more, one fewer, one moved) until none helps, from the three best of several starts, with
+    many nodes from the best alone. It is no proof of an optimum; tests hold it against a full enumeration of small cases.
     """
-    held = tuple(min(o.held, o.most) for o in options)
     few = stakes.need.ready <= FEW
-    starts = [held] if not few and sum(held) >= wanted_in_all(stakes.need) else sorted({held, _even(options, stakes.need)})
-    return min(_Search(options, stakes, len(options) if few else 2).descend(start) for start in starts)[1]
+    search = _Search(options, stakes, len(options) if few else 2)
+    held = tuple(min(o.held, o.most) for o in options)
+    starts = sorted(search.scored(start) for start in {held, *_spreads(options, stakes.need)})
+    return min(search.descend(start) for _, start in starts[: 3 if few else 1])[1]
+
+
+def _spreads(options: Sequence[Option], need: Need) -> Iterator[tuple[int, ...]]:
+    """Even spreads of what is wanted over the cheapest slots, and of so much more that any one of them may fall.
+
+    Where a zone falls as a whole, one spare more changes nothing and only a zone's worth of them does: no single step gets there.
+    """
+    wanted, spot = wanted_in_all(need), sorted((i for i, o in enumerate(options) if o.hazards and o.most), key=lambda i: options[i].price)
+    for slots in range(1 if need.ready <= FEW else len(spot), len(spot) + 1):
+        yield _even(options, spot[:slots], wanted)
+        if slots > 1:
+            yield _even(options, spot[:slots], -(-wanted * slots // (slots - 1)))
+    yield _even(options, [], wanted)
 
 
 Scored = tuple[float, tuple[int, ...]]
@@ -122,7 +136,7 @@ class _Search:
 
     def descend(self, counts: tuple[int, ...]) -> Scored:
         """The end of the walk from `counts`: larger steps first where much is missing."""
-        best, gap = self._scored(counts), abs(wanted_in_all(self._stakes.need) - sum(counts))
+        best, gap = self.scored(counts), abs(wanted_in_all(self._stakes.need) - sum(counts))
         for step in sorted({1, max(1, gap // 4), max(1, gap // 12)}, reverse=True):
             while (near := self._best_near(best[1], step))[0] < best[0] - 1e-12:
                 best = near
@@ -130,17 +144,17 @@ class _Search:
 
     def _best_near(self, counts: tuple[int, ...], step: int) -> Scored:
         every = range(len(counts))
-        more = sorted((*self._scored(_changed(counts, i, step)), i) for i in every if counts[i] + step <= self._options[i].most)
-        fewer = sorted((*self._scored(_changed(counts, i, -step)), i) for i in every if counts[i] >= step)
+        more = sorted((*self.scored(_changed(counts, i, step)), i) for i in every if counts[i] + step <= self._options[i].most)
+        fewer = sorted((*self.scored(_changed(counts, i, -step)), i) for i in every if counts[i] >= step)
         moved = (
-            self._scored(_changed(_changed(counts, i, -step), j, step))
+            self.scored(_changed(_changed(counts, i, -step), j, step))
             for *_, i in fewer[: self._partners]
             for *_, j in more[: self._partners]
             if i != j
         )
-        return min([(score, found) for score, found, _ in (*more[:1], *fewer[:1])] + list(moved), default=self._scored(counts))
+        return min([(score, found) for score, found, _ in (*more[:1], *fewer[:1])] + list(moved), default=self.scored(counts))
 
-    def _scored(self, counts: tuple[int, ...]) -> Scored:
+    def scored(self, counts: tuple[int, ...]) -> Scored:
         if counts not in self._known:
             self._known[counts] = self._stakes.score(self._options, counts)
         return self._known[counts], counts
@@ -150,12 +164,11 @@ def _changed(counts: tuple[int, ...], at: int, by: int) -> tuple[int, ...]:
     return (*counts[:at], counts[at] + by, *counts[at + 1 :])
 
 
-def _even(options: Sequence[Option], need: Need) -> tuple[int, ...]:
-    """As many as wanted, one at a time where fewest are; spot first."""
+def _even(options: Sequence[Option], slots: Sequence[int], nodes: int) -> tuple[int, ...]:
+    """So many nodes, one at a time where fewest are in these slots; the others take what does not fit."""
     counts = [0] * len(options)
-    spot = [i for i, o in enumerate(options) if o.hazards]
-    for _ in range(wanted_in_all(need)):
-        room = [i for i in spot if counts[i] < options[i].most] or [i for i, o in enumerate(options) if counts[i] < o.most]
+    for _ in range(nodes):
+        room = [i for i in slots if counts[i] < options[i].most] or [i for i, o in enumerate(options) if counts[i] < o.most]
         if not room:
             break
         counts[min(room, key=lambda i: (counts[i], options[i].price))] += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from math import exp
 
+from mlray.market.because import because
 from mlray.market.fleet import NEVER, Held, Market, Need, Pool, Slot
 from mlray.market.hazard import AGES, HOUR, History
 from mlray.market.hedge import Option, Stakes, hedge, wanted_in_all
@@ -69,11 +70,9 @@ def place(need: Need, market: Market, history: History, before: Placement | None
     launch, stop = moves(counts, market)
     short = stakes.shortfall(options, best)
     hourly = sum(o.cost(n) for o, n in zip(options, best, strict=True))
-    reason = ", ".join(f"{n} {slot.capacity} in {slot.zone}" for slot, n in counts if n)
+    reason = because(need, market, history, counts, short)
     until = _until(need, market, history)
-    return Placement(
-        counts, launch, stop, reason or "nothing is needed", hourly, short, weight, until, need, market, history.news, expected_s
-    )
+    return Placement(counts, launch, stop, reason, hourly, short, weight, until, need, market, history.news, expected_s)
 
 
 def _still_good(need: Need, market: Market, history: History, before: Placement) -> bool:
