@@ -6,18 +6,19 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Protocol, TypeVar
 
 from mlray.errors import MlrayError
 from mlray.govern.actions import Action
+from mlray.govern.balances import balances as balances_of
 from mlray.govern.snapshot import NodeSeen, Replica, Running, Seen, Snapshot, Watched
-from mlray.ledger.balance import Balance, balance, since
+from mlray.govern.till import CLUSTERS
+from mlray.ledger.balance import Balance
 from mlray.ledger.entry import Cause, Charge, Entry, Usage
 from mlray.market.commitment import marginal, saving_nothing
 from mlray.market.offer import Offer
 from mlray.policy.allowance import Allowance
-from mlray.policy.match import CLUSTER, Governance, governs_cause
+from mlray.policy.match import CLUSTER, Governance
 from mlray.policy.spec import Policy
 from mlray.units import Money
 
@@ -117,12 +118,12 @@ def snapshot(
     now: datetime,
     tick_s: float,
 ) -> Snapshot:
-    """Balances count what has run up and is not booked yet: `owed`, by deployment, and what each run says of itself."""
+    """Balances count what has run up and is not booked yet: `owed`, as a till has it, and what each run says of itself."""
     deployments = tuple(_seen(w, seen.replicas.get(w.deployment, ()), memory.given.get(w.deployment), governance) for w in watched)
     runs = tuple(replace(run, policies=_names(governance.of_cause(run.cause))) for run in seen.runs)
-    balances = _balances(governance, ledger, _accrued(deployments, runs, owed, now), now)
     governed = ((cluster, governance.of(CLUSTER, cluster)) for cluster in {node.cluster for node in seen.nodes})
     clusters = {cluster: _names(found) for cluster, found in governed if found}
+    balances = balances_of(governance, ledger, _accrued(deployments, runs, clusters, owed, now), now)
     committed = tuple(one for policy in governance.policies for one in policy.commitments)
     running = Counter(node.offer.node_type for node in seen.nodes if node.offer) if committed else {}
     return Snapshot(
@@ -158,27 +159,24 @@ def _names(policies: tuple[Policy, ...]) -> tuple[str, ...]:
     return tuple([policy.name for policy in policies])
 
 
-def _accrued(deployments: tuple[Seen, ...], runs: tuple[Running, ...], owed: Mapping[str, Money], now: datetime) -> dict[str, list[Charge]]:
+def _accrued(
+    deployments: tuple[Seen, ...],
+    runs: tuple[Running, ...],
+    clusters: Mapping[str, tuple[str, ...]],
+    owed: Mapping[str, Money],
+    now: datetime,
+) -> dict[str, list[Charge]]:
     """By policy, as charges that are never booked."""
     found: defaultdict[str, list[Charge]] = defaultdict(list)
     work = [(owed.get(s.watched.deployment), s.watched.cause, s.policies) for s in deployments] if owed else []
     work += [(run.accrued, run.cause, run.policies) for run in runs]
+    work += [(owed.get(CLUSTERS + cluster), Cause(CLUSTER, cluster, ""), names) for cluster, names in clusters.items()]
     for amount, cause, policies in work:
         if amount:
             charge = Charge("", now, amount, cause, Usage("", "", 0.0))
             for name in policies:
                 found[name].append(charge)
     return found
-
-
-def _balances(governance: Governance, ledger: Ledger, accrued: Mapping[str, list[Charge]], now: datetime) -> dict[str, Balance | None]:
-    return {policy.name: _balance(policy, ledger, accrued.get(policy.name, []), now) for policy in governance.policies}
-
-
-def _balance(policy: Policy, ledger: Ledger, accrued: list[Charge], now: datetime) -> Balance | None:
-    terms = policy.budget
-    entries = otherwise(None, lambda: ledger.standing(policy.name, since(terms, now), partial(governs_cause, policy)))
-    return None if entries is None else balance(terms, (*entries, *accrued), now)
 
 
 def _reserved(run: Running, balances: Mapping[str, Balance | None]) -> Money | None:

@@ -9,13 +9,14 @@ from typing import Protocol
 from mlray.clock import Clock
 from mlray.govern.actions import Notify
 from mlray.govern.clerk import Clerk, Journal
+from mlray.govern.counter import Counter
 from mlray.govern.lookout import Ledger, Look, Rules, World, cluster_causes, look, otherwise, snapshot
-from mlray.govern.nodes import NodeBooking, Nodes
+from mlray.govern.nodes import NodeBooking
 from mlray.govern.plan import Plan, plan
 from mlray.govern.recheck import recheck, too_old
 from mlray.govern.remember import Remembering
 from mlray.govern.snapshot import Snapshot, Watched
-from mlray.govern.till import SLICE_S, Booking, Charging, Group, Till
+from mlray.govern.till import SLICE_S, Booking, Charging, Group
 from mlray.policy.allowance import Allowance
 from mlray.policy.match import Governance
 from mlray.policy.spec import Policy
@@ -41,14 +42,6 @@ class Store(Journal, Remembering, Protocol):
     def held(self) -> dict[str, str]: ...
     def told(self, since: datetime) -> dict[str, datetime]: ...
     def prune(self, before: datetime) -> int: ...
-
-
-class Counter:
-    """The till of a live cluster: replicas and nodes."""
-
-    def __init__(self, ledger: Books, memory: Remembering, slice_s: float) -> None:
-        till, nodes = Till(ledger, memory, slice_s), Nodes(ledger, memory)
-        self.charge, self.owed, self.nodes = till.charge, till.owed, nodes.charge
 
 
 def no_policies() -> tuple[Policy, ...]:

@@ -90,7 +90,8 @@ def _means(
 
 
 def _rest_of_hour(balance: Balance, otherwise: float) -> float:
-    return otherwise if balance.hour is None else float(balance.hour.most.micros - balance.hour.spent.micros)
+    """A little more is let pass: a slice that began in the hour before counts in this one."""
+    return otherwise if balance.hour is None else balance.hour.most.micros * (1 + TO_SPARE) - balance.hour.spent.micros
 
 
 def _grace_is_over(policy: Policy, overspent: float, burn: float) -> bool:

@@ -9,8 +9,6 @@ from datetime import datetime
 from mlray.govern.snapshot import Replica
 from mlray.ledger.entry import Cause, Charge, Usage
 from mlray.ledger.meter import Metered, charge
-from mlray.market.offer import Offer
-from mlray.market.spec import Capacity
 from mlray.units import Price
 
 
@@ -37,13 +35,6 @@ class Lived:
 def item(cause: Cause, replica: Replica) -> str:
     """What a replica is called in the ledger."""
     return f"{cause.job}#{replica.id}"
-
-
-def listed(offer: Offer | None, offers: Iterable[Offer]) -> Price | None:
-    """What a node of this size costs on demand: the cheapest that is offered. None where nobody offers one."""
-    if offer is None or offer.capacity == Capacity.ON_DEMAND:
-        return offer.price if offer else None
-    return min((o.price for o in offers if o.capacity == Capacity.ON_DEMAND and o.cpus == offer.cpus), default=None)
 
 
 def due(lived: Iterable[Lived], charged: MutableMapping[str, Metered], shortest_s: float) -> tuple[Charge, ...]:

@@ -30,7 +30,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """All that was decided about one snapshot, before it is put in order."""
+    """All that was decided about one snapshot, before it is put in order. `waiting` are policies some of whose trials stay paused."""
 
     snapshot: Snapshot
     tally: Tally
@@ -39,13 +39,15 @@ class Decided:
     resumed: tuple[ResumeTrial, ...]
     allowances: Mapping[str, Allowance]
     floors: Mapping[str, float]
+    changed: tuple[tuple[Seen, Allowance], ...]
+    waiting: frozenset[str]
 
     def changes(self, wanted: Callable[[Allowance | None, Allowance], bool]) -> tuple[SetAllowance, ...]:
         """The new allowances of a kind."""
         return tuple(
             SetAllowance(seen.watched.deployment, wording(self.snapshot, seen), after, after.policy or next(iter(seen.policies), ""))
-            for seen in self.snapshot.deployments
-            if _differs(seen.allowance, after := self.allowances[seen.watched.deployment]) and wanted(seen.allowance, after)
+            for seen, after in self.changed
+            if wanted(seen.allowance, after)
         )
 
 
@@ -134,10 +136,12 @@ def _decide(snapshot: Snapshot) -> Decided:
     paused = given_up.paused
     allowances = rooms(snapshot, counted, known, frozenset(r.run for r in snapshot.runs if idle(r, paused)))
     floors = floor_rates(snapshot, counted, allowances)
-    resumed = go_on(snapshot, known, floors, given_up)
+    resumed = go_on(snapshot, known, floors, paused)
     if resumed:  # what the runs hold is theirs again, so nobody is given it meanwhile
         allowances = rooms(snapshot, counted, known, frozenset(r.run for r in snapshot.runs if idle(r, paused, resumed)))
-    return Decided(snapshot, counted, known, given_up, resumed, allowances, floors)
+    seen = [(one, allowances[one.watched.deployment]) for one in snapshot.deployments]
+    changed = tuple((one, after) for one, after in seen if _differs(one.allowance, after))
+    return Decided(snapshot, counted, known, given_up, resumed, allowances, floors, changed, _waiting(snapshot, resumed))
 
 
 def _keeps_jobs_out(decided: Decided, name: str) -> str:
@@ -149,7 +153,7 @@ def _keeps_jobs_out(decided: Decided, name: str) -> str:
         return f"the balance of policy {name} cannot be read: it admits no jobs"
     if name in decided.tally.unpriced:
         return f"work under policy {name} has no known price: it admits no jobs"
-    return f"{found.sentence}: it admits no jobs" if found.short or _still_paused(decided, name) else ""
+    return f"{found.sentence}: it admits no jobs" if found.short or name in decided.waiting else ""
 
 
 def _lets_jobs_in(decided: Decided, name: str) -> str:
@@ -163,14 +167,11 @@ def _lets_jobs_in(decided: Decided, name: str) -> str:
     return f"{found.sentence}: it admits jobs again" if found.pays(needed, found.burn) else ""
 
 
-def _still_paused(decided: Decided, name: str) -> bool:
-    resumed = {(one.run, one.trial) for one in decided.resumed}
-    return any(
-        trial.state == TrialState.PAUSED and (run.run, trial.id) not in resumed
-        for run in decided.snapshot.runs
-        if name in run.policies
-        for trial in run.trials
-    )
+def _waiting(snapshot: Snapshot, resumed: tuple[ResumeTrial, ...]) -> frozenset[str]:
+    """Policies some of whose trials stay paused."""
+    back = {(one.run, one.trial) for one in resumed}
+    stay = (r for r in snapshot.runs if any(t.state == TrialState.PAUSED and (r.run, t.id) not in back for t in r.trials))
+    return frozenset(name for run in stay for name in run.policies)
 
 
 def _frees(before: Allowance | None, after: Allowance) -> bool:

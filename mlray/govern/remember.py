@@ -16,7 +16,7 @@ from mlray.market.offer import Offer
 from mlray.market.spec import Capacity
 from mlray.units import Money, Price
 
-LOOKED, REPLICA, NODE = "looked", "replica/", "node/"
+LOOKED, REPLICA, CLOSED, NODES_LOOKED, NODE = "looked", "replica/", "closed/", "looked/nodes", "node/"
 
 
 class Remembering(Protocol):
@@ -27,10 +27,12 @@ class Remembering(Protocol):
     def remembered(self) -> dict[str, str]: ...
 
 
-def replica_text(group: str, lived: Lived) -> str:
+def replica_text(group: str, lived: Lived, closed: bool = False) -> str:
+    """Of one that lives, the last look tells until when; of one that is `closed`, its text does."""
     replica, offer = lived.replica, lived.replica.offer
     found: dict[str, Any] = {"group": group, "cause": asdict(lived.cause), "listed": _price(lived.listed)}
     found |= {"id": replica.id, "cpus": replica.cpus, "started": replica.started.isoformat(), "node": replica.node, "state": replica.state}
+    found |= {"until": lived.until.isoformat()} if closed else {}
     sold = offer and {
         "type": offer.node_type,
         "zone": offer.zone,
@@ -41,9 +43,10 @@ def replica_text(group: str, lived: Lived) -> str:
     return json.dumps(found | {"offer": sold})
 
 
-def replica_of(text: str, until: datetime) -> tuple[str, Lived]:
-    """The group it belonged to, and the replica as it was last seen, at `until`."""
+def replica_of(text: str, looked: datetime) -> tuple[str, Lived]:
+    """The group it belonged to, and the replica as it was last seen, at the look of that time if its text does not say."""
     found = json.loads(text)
+    until = datetime.fromisoformat(found["until"]) if "until" in found else looked
     started = datetime.fromisoformat(found["started"])
     replica = Replica(found["id"], _offer(found["offer"]), found["cpus"], started, found["node"], found["state"])
     return found["group"], Lived(replica, _cause(found["cause"]), until, _priced(found["listed"]))

@@ -6,7 +6,7 @@ Sums are in micro-dollars an hour, as floats: they are compared, never booked.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,7 +54,7 @@ def tally(snapshot: Snapshot) -> Tally:
         unpriced.update(run.policies if rate is None else ())
         for name in run.policies:
             burn[name] += rate or 0.0
-    for cluster, rate in _idle(snapshot.nodes, snapshot.cluster_policies):
+    for cluster, rate in idle_rates(snapshot.nodes, snapshot.cluster_policies):
         for name in snapshot.cluster_policies[cluster]:
             burn[name] += rate
     return Tally(serving, runs, burn, frozenset(unpriced))
@@ -106,8 +106,8 @@ def _first(offers: tuple[Offer, ...], market: str, cpus: float) -> Money | None:
     return None if offer is None else offer.price.over(3600, offer.share(cpus))
 
 
-def _idle(nodes: Iterable[NodeSeen], governed: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, float]]:
-    """What nodes cost beyond the work on them: heads, idle and starting nodes."""
+def idle_rates(nodes: Iterable[NodeSeen], governed: Container[str]) -> Iterable[tuple[str, float]]:
+    """What the nodes of each cluster cost an hour beyond the work on them: heads, idle and starting nodes."""
     rates: defaultdict[str, float] = defaultdict(float)
     for node in nodes if governed else ():
         if node.cluster in governed and node.offer is not None:

@@ -43,18 +43,23 @@ def give_up(snapshot: Snapshot, known: Mapping[str, Means]) -> Sacrifice:
     """
     pauses: dict[tuple[str, str], PauseTrial] = {}
     stops: dict[str, StopRun] = {}
-    for name in sorted({name for run in snapshot.runs for name in run.policies}):
+    governed: defaultdict[str, list[Running]] = defaultdict(list)
+    for run in snapshot.runs:
+        for name in run.policies:
+            governed[name].append(run)
+    for name in sorted(governed):
         found = known.get(name)
         if found is not None and found.short and (found.acting or not found.gone):
-            runs = [run for run in snapshot.runs if name in run.policies]
-            _stop(found, runs, stops)
-            _pause(found, [run for run in runs if run.run not in stops], pauses)
+            _stop(found, governed[name], stops)
+            _pause(found, [run for run in governed[name] if run.run not in stops], pauses)
     return Sacrifice(tuple(pauses.values()), tuple(stops.values()))
 
 
-def go_on(snapshot: Snapshot, known: Mapping[str, Means], floors: Mapping[str, float], given: Sacrifice) -> tuple[ResumeTrial, ...]:
+def go_on(
+    snapshot: Snapshot, known: Mapping[str, Means], floors: Mapping[str, float], paused: Mapping[str, frozenset[str]]
+) -> tuple[ResumeTrial, ...]:
     """Trials that all their policies can pay again, most value per dollar first. `floors` is what promised replicas cost from now on."""
-    waiting = [(t, run) for run in snapshot.runs if run.run not in given.paused for t in run.trials if _may_go_on(t, snapshot)]
+    waiting = [(t, run) for run in snapshot.runs if run.run not in paused for t in run.trials if _may_go_on(t, snapshot)]
     grown = _Grown(known, floors)
     ordered = sorted(waiting, key=lambda pair: (-pair[0].value_per_dollar, pair[1].run, pair[0].id))
     return tuple(
@@ -82,7 +87,7 @@ def _stop(found: Means, runs: list[Running], stops: dict[str, StopRun]) -> None:
 
 
 def _pause(found: Means, runs: list[Running], pauses: dict[tuple[str, str], PauseTrial]) -> None:
-    halted = {run.run: {t for r, t in pauses if r == run.run} for run in runs}
+    halted = {run.run: {t.id for t in run.trials if (run.run, t.id) in pauses} for run in runs}
     cost = {run.run: ahead(run, trials_burn(run, frozenset(halted[run.run])), found.hours) for run in runs}
     rates = {run.run: trials_burn(run, frozenset(halted[run.run])) for run in runs}
     others = found.burn - sum(trials_burn(run) for run in runs)
