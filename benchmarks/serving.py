@@ -148,7 +148,7 @@ def endpoints(home: Home, vault: VaultAddress, folder: Path) -> Iterator[tuple[S
             plain, sealed = (Server(url, (*pids, *haproxy(folder))) for url, pids in servers)
             yield plain, sealed
     finally:
-        down(home, read_cluster(file).cluster_name)
+        down(home, read_cluster(file, home).cluster_name)
 
 
 def haproxy(folder: Path) -> list[int]:

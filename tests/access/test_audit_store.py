@@ -15,7 +15,8 @@ from mlray.access.audit import START, Deed
 from mlray.access.audit_store import AuditStore
 from mlray.database import connect
 from mlray.errors import StoreError, TamperError
-from tests.ledger.test_store import _start, url  # noqa: F401  one fixture for every store
+from tests.ledger.conftest import url  # noqa: F401  one fixture for every store
+from tests.ledger.test_store import _start
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

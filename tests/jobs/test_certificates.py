@@ -10,7 +10,7 @@ from pathlib import Path
 from mlray.access.audit_store import AuditStore
 from mlray.home import Home
 from mlray.jobs.certificates import alone, caller, certify
-from tests.ledger.test_store import url  # noqa: F401  one fixture for every store
+from tests.ledger.conftest import url  # noqa: F401  one fixture for every store
 
 ROOT = Path(__file__).parents[2]
 OTHER = """

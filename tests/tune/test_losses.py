@@ -44,7 +44,7 @@ def test_after_the_loss_of_the_spot_node_both_trials_go_on_from_their_checkpoint
             return dollars("$1.00") - sum((held.amount for held in charges.values()), ZERO)
 
         asked = job(dataset="big", space=SPACE, fixed={"eta": 0.01}, trials={"most": 3})
-        cause, prices = Cause("tune", asked.name, "flights"), cluster.cluster.metadata.mlray.prices
+        cause, prices = Cause("tune", asked.name, "flights"), cluster.cluster.metadata.mlray.known
         found = tune(asked, vault, prices, dollars("$1.00"), None, book, cause, tmp_path / "tune", hear)
 
     assert killed, told
