@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, select, union_all
+from sqlalchemy import Connection, case, func, select, union_all
 
 from mlray.ledger.hours import BEGIN, END, MEASURES, Piece, lines, pieces
 from mlray.ledger.receipt import GROUPS as NAMED
@@ -21,11 +21,11 @@ COLUMNS = {name: name.replace("-", "_") for name in NAMED if name not in ("day",
 def bill(connection: Connection, low: int | None, high: int | None, by: tuple[str, ...], where: Mapping[str, str]) -> Receipt:
     """`low` and `high` are microseconds since 1970, None for no bound."""
     asked = tuple(dict.fromkeys((*by, *where)))
-    of_tags = any(name not in NAMED for name in asked)
-    names = {name: column for name in asked if (column := _column(name)) is not None}
-    if of_tags:
-        names["tags"] = G.tags
-    found = connection.execute(_query(_parts(BEGIN if low is None else low, END if high is None else high, asked), names, where)).mappings()
+    names = [name for name in asked if name in NAMED]
+    if len(names) < len(asked) and "tags" not in names:
+        names.append("tags")  # which hold what is no column
+    parts = _parts(BEGIN if low is None else low, END if high is None else high, asked)
+    found = connection.execute(_query(parts, names, where)).mappings()
     rows = ((_values(row, asked), row) for row in map(dict[str, Any], found) if row["sum_charges"])
     kept = (_row(tuple(values[name] for name in by), row) for values, row in rows if all(values[n] == v for n, v in where.items()))
     return summed(by, kept)
@@ -38,23 +38,21 @@ def _parts(low: int, high: int, asked: tuple[str, ...]) -> tuple[Piece, ...]:
     return pieces(low, high, days="hour" not in asked)
 
 
-def _column(name: str) -> ColumnElement[Any] | None:
-    if name in COLUMNS:
-        return G[COLUMNS[name]]
-    found: dict[str, ColumnElement[Any]] = {"hour": literal(0), "day": literal(0), "item": ENTRIES.c.item}
-    return found.get(name)
-
-
-def _query(parts: tuple[Piece, ...], names: Mapping[str, ColumnElement[Any]], where: Mapping[str, str]) -> Any:
+def _query(parts: tuple[Piece, ...], names: Sequence[str], where: Mapping[str, str]) -> Any:
+    """Grouped by the named columns. What is a text only later, as a day or a tag is, is chosen later."""
     every = union_all(*(_line(piece, "item" in names) for piece in parts or (Piece("moments", 0, 0),))).subquery()
-    timed = {"hour": every.c.hour, "day": every.c.hour // 24}
-    own = {"item": every.c.item} if "item" in names else {}
-    columns = {name: timed.get(name, own.get(name, column)) for name, column in names.items()}
+    columns = {name: _column(name, every.c) for name in names}
     totals = [func.sum(every.c[name]).label(f"sum_{name}") for name in MEASURES]
     wasted = [func.sum(case((G.waste == kind, every.c.micros), else_=0)).label(kind) for kind in ("lost", "idle")]
     query = select(*(column.label(f"by_{name}") for name, column in columns.items()), *totals, *wasted)
-    wanted = [columns[name] == value for name, value in where.items() if name in columns and name not in timed]
+    wanted = [columns[name] == value for name, value in where.items() if name in COLUMNS or name == "item"]
     return query.select_from(every).join(GROUPS, G.id == every.c.grp).where(*wanted).group_by(*columns.values())
+
+
+def _column(name: str, line: Any) -> Any:
+    if name in COLUMNS:
+        return G[COLUMNS[name]]
+    return line.hour // 24 if name == "day" else line[name]
 
 
 def _line(piece: Piece, items: bool) -> Any:
