@@ -35,6 +35,7 @@ from mlray.market.trace import Trace
 from mlray.market.weather import Weather
 from mlray.policy.spec import Policy
 from mlray.serve.scaling import Pace
+from mlray.simulate.assembly import stepped
 from mlray.simulate.load import shape
 from mlray.simulate.replay import replay
 from mlray.simulate.report import report
@@ -70,7 +71,8 @@ def scenario(days: int, replicas: int, traces: Sequence[Trace]) -> Scenario:
 
 
 def generated(days: int, replicas: int) -> tuple[Trace, ...]:
-    return region(ZONES, days * 288 + 1, 300.0, np.random.default_rng(1), Weather(nodes=replicas))
+    """As `mlray simulate` makes them where no trace is given."""
+    return tuple(map(stepped, region(ZONES, days * 288 + 1, 300.0, np.random.default_rng(1), Weather(nodes=replicas))))
 
 
 def measure(days: int, replicas: int, traces: Sequence[Trace], rounds: int) -> dict[str, Any]:

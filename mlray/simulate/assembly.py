@@ -27,6 +27,8 @@ from mlray.tune.spec import TuneJob
 
 # Generated markets: capacity is seen this often. Losses within minutes of one another belong together anyway.
 GENERATED_TICK_S = 300.0
+# ... and a price stands this long: the liveliest of nine recorded zones changed theirs every six hours, others once in five days.
+PRICE_S = 6 * 3600.0
 # The busiest hour of a generated load asks for this share of the most replicas there may be.
 BUSY = 0.8
 # Trials of a search differ in length by this much (standard deviation of the logarithm).
@@ -107,8 +109,17 @@ def _market(
     ticks = int(settings.days * 86400 / GENERATED_TICK_S) + 1
     made = region(zones, ticks, GENERATED_TICK_S, rng, Weather(nodes=max(4, policy.availability.replicas.high), price=1.0))
     price = {o.zone: o.price.per_hour.usd for o in spot}
-    priced = tuple(replace(t, price=None if t.price is None else t.price * price[t.zone]) for t in made)
+    priced = tuple(stepped(t, price[t.zone]) for t in made)
     return priced, (f"no trace was given: the market of {', '.join(zones)} is generated, seed {settings.seed}",)
+
+
+def stepped(trace: Trace, factor: float = 1.0) -> Trace:
+    """The trace with its prices scaled, each of them held for PRICE_S."""
+    if trace.price is None:
+        return trace
+    each = max(1, round(PRICE_S / trace.tick_s))
+    begins = np.arange(len(trace)) // each * each
+    return replace(trace, price=trace.price[begins] * factor)
 
 
 def _serving(policy: Policy, parts: Parts, settings: Settings, bought: Sequence[Offer], rng: np.random.Generator) -> tuple[Served, ...]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from mlray.errors import StoreError
-from mlray.ledger.entry import Asked, Cause, Charge, Entry, Reservation, Return, Usage
+from mlray.ledger.entry import Asked, Cause, Charge, Entry, Reservation, Usage
 from mlray.ledger.meter import Metered
 from mlray.units import Money
 
@@ -27,6 +27,7 @@ class Line(NamedTuple):
 
     stage: str
     job: str
+    run: str
     capacity: str
     state: str
     node_s: float
@@ -70,7 +71,7 @@ class Book:
         self._open: dict[str, Reservation] = {}
         self._charged: dict[str, Metered] = {}
         self._counted: dict[str, tuple[int, list[Account]]] = {}
-        self._sums: dict[tuple[str, str, str, str], list[float]] = {}
+        self._sums: dict[tuple[Cause, str, str], list[float]] = {}
 
     def append(self, *entries: Entry) -> None:
         """Adds entries. One that is there already counts once; another one under the same key raises StoreError."""
@@ -81,13 +82,12 @@ class Book:
                     raise StoreError(f"ledger key {entry.key} stands for another event", hint="give each event its own key")
                 continue
             self._known[entry.key] = entry
-            match entry:
-                case Charge():
-                    self._charge(entry)
-                case Reservation():
-                    self._open[entry.key] = entry
-                case Return():
-                    self._open.pop(entry.reservation, None)
+            if isinstance(entry, Charge):
+                self._charge(entry)
+            elif isinstance(entry, Reservation):
+                self._open[entry.key] = entry
+            else:
+                self._open.pop(entry.reservation, None)
         if len(self._known) > 2 * MOST_KEYS:
             late = set(list(self._known)[MOST_KEYS:])
             self._known = {key: entry for key, entry in self._known.items() if key in late or not isinstance(entry, Charge)}
@@ -138,7 +138,8 @@ class Book:
 
     def lines(self) -> tuple[Line, ...]:
         """All charges, summed by kind, in the order of names."""
-        return tuple(Line(*key, node_s, int(micros)) for key, (node_s, micros) in sorted(self._sums.items()))
+        kinds = ((cause.stage, cause.job, cause.run, str(capacity), state) for cause, capacity, state in self._sums)
+        return tuple(sorted(Line(*kind, node_s, int(micros)) for kind, (node_s, micros) in zip(kinds, self._sums.values(), strict=True)))
 
     def _charge(self, charge: Charge) -> None:
         cause = replace(charge.cause, item="") if charge.cause.item else charge.cause
@@ -146,8 +147,11 @@ class Book:
         if account is None:
             account = self._accounts[cause] = Account(cause)
         account.add(_instant(charge.at), charge.amount.micros, charge.usage.seconds)
-        line = self._sums.setdefault((cause.stage, cause.job, charge.usage.capacity, charge.usage.state), [0.0, 0])
-        line[0] += charge.usage.seconds * charge.usage.share
+        usage = charge.usage
+        line = self._sums.get((cause, usage.capacity, usage.state))
+        if line is None:
+            line = self._sums[cause, usage.capacity, usage.state] = [0.0, 0]
+        line[0] += usage.seconds * usage.share
         line[1] += charge.amount.micros
         if item := charge.cause.item:
             before = self._charged.get(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
@@ -31,6 +32,24 @@ class Running(NamedTuple):
     micros: int
 
 
+@dataclass(slots=True)
+class Meter:
+    """What one kind ran up: exactly, in micro-dollars an hour x microseconds, and as it was charged. `usage` is that of its last charge."""
+
+    name: str
+    exact: int = 0
+    charged: int = 0
+    usage: Usage | None = None
+
+    def add(self, more: int) -> int:
+        """The micro-dollars to charge for it: the difference of two totals, each rounded half-even."""
+        self.exact += more
+        whole, rest = divmod(self.exact, HOUR_US)
+        total = whole + (2 * rest > HOUR_US or (2 * rest == HOUR_US and whole % 2))
+        due, self.charged = total - self.charged, total
+        return due
+
+
 class Ledger(Protocol):
     """Where charges go."""
 
@@ -46,7 +65,7 @@ class SimTill:
 
     def __init__(self, ledger: Ledger, cluster: str) -> None:
         self._ledger, self._cluster = ledger, cluster
-        self._exact: dict[Kind, int] = {}  # micro-dollars an hour x microseconds
+        self._meters: dict[Kind, Meter] = {}
         self._running: Mapping[Kind, Running] = {}
         self._since: datetime | None = None
 
@@ -75,20 +94,17 @@ class SimTill:
         """Books what ran since the last time. Asked twice at one instant it books once."""
         if self._since is None or now <= self._since:
             return
-        passed = (now - self._since) // MICROSECOND
-        self._ledger.append(*(self._charge(kind, running, now, passed) for kind, running in self._running.items()))
+        passed, at, stamp = (now - self._since) // MICROSECOND, now - MICROSECOND, f"{now.timestamp():.3f}"
+        self._ledger.append(*[self._charge(kind, running, at, stamp, passed) for kind, running in self._running.items()])
         self._since = now
 
-    def _charge(self, kind: Kind, running: Running, now: datetime, passed: int) -> Charge:
-        """It counts in the window it was spent in: its instant is the last one of the tick."""
-        before = self._exact.get(kind, 0)
-        after = self._exact[kind] = before + running.micros * passed
-        usage = Usage(kind.node_type, kind.capacity, running.nodes * passed / 1e6, state=kind.state, cluster=self._cluster)
-        key = f"{kind.cause.stage}/{kind.cause.job}/{kind.cause.run}/{kind.node_type}/{kind.state}/{now.timestamp():.3f}"
+    def _charge(self, kind: Kind, running: Running, at: datetime, stamp: str, passed: int) -> Charge:
+        """It counts in the window it was spent in: `at` is the last instant of the tick."""
+        meter = self._meters.get(kind)
+        if meter is None:
+            meter = self._meters[kind] = Meter(f"{kind.cause.stage}/{kind.cause.job}/{kind.cause.run}/{kind.node_type}/{kind.state}")
+        seconds = running.nodes * passed / 1e6
+        if meter.usage is None or meter.usage.seconds != seconds:
+            meter.usage = Usage(kind.node_type, kind.capacity, seconds, state=kind.state, cluster=self._cluster)
         waste = "idle" if kind.state == "idle" else ""
-        return Charge(key, now - MICROSECOND, Money(_rounded(after) - _rounded(before)), kind.cause, usage, waste=waste)
-
-
-def _rounded(exact: int) -> int:
-    whole, rest = divmod(exact, HOUR_US)
-    return whole + (2 * rest > HOUR_US or (2 * rest == HOUR_US and whole % 2))
+        return Charge(f"{meter.name}/{stamp}", at, Money(meter.add(running.micros * passed)), kind.cause, meter.usage, None, waste)
