@@ -10,8 +10,9 @@ from mlray.market.shortfall import chances, missing_more
 
 # What a broken bound costs: the upper ones are never traded for the lower ones, and none of them for dollars.
 BEYOND_MOST, BEYOND_SPOT, BELOW_ON_DEMAND, BELOW_READY, BELOW_ZONES = 1e13, 1e11, 1e9, 1e7, 1e5
-# Up to so many nodes every move is tried, and from three starts.
+# Up to so many nodes, a score is cheap: more starts, and more moves tried.
 FEW = 8
+LITTLE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def hedge(options: Sequence[Option], stakes: Stakes) -> tuple[int, ...]:
     many nodes from the best alone. It is no proof of an optimum; tests hold it against a full enumeration of small cases.
     """
     few = stakes.need.ready <= FEW
-    search = _Search(options, stakes, len(options) if few else 2)
+    search = _Search(options, stakes, few)
     held = tuple(min(o.held, o.most) for o in options)
     starts = sorted(search.scored(start) for start in {held, *_spreads(options, stakes.need)})
     return min(search.descend(start) for _, start in starts[: 3 if few else 1])[1]
@@ -117,7 +118,7 @@ def _spreads(options: Sequence[Option], need: Need) -> Iterator[tuple[int, ...]]
         yield _even(options, spot[:slots], wanted)
         if slots > 1:
             yield _even(options, spot[:slots], -(-wanted * slots // (slots - 1)))
-    yield _even(options, [], wanted)
+    yield _even(options, [i for i, o in enumerate(options) if not o.hazards], wanted)
 
 
 Scored = tuple[float, tuple[int, ...]]
@@ -126,19 +127,20 @@ Scored = tuple[float, tuple[int, ...]]
 class _Search:
     """Steps downhill; scores already known are not computed again.
 
-    A node is moved only between the `partners` slots that best give one and those that best take one: for many nodes a score
-    is dear, and the best move is among these.
+    With many nodes a step must save LITTLE of the score, because it changes little and a score is dear. A node is moved only
+    between the `partners` slots that best give one and those that best take one: the best move is nearly always among these.
     """
 
-    def __init__(self, options: Sequence[Option], stakes: Stakes, partners: int) -> None:
-        self._options, self._stakes, self._partners = options, stakes, partners
+    def __init__(self, options: Sequence[Option], stakes: Stakes, few: bool) -> None:
+        self._options, self._stakes = options, stakes
+        self._partners, self._worthwhile = (3, 1e-12) if few else (2, LITTLE)
         self._known: dict[tuple[int, ...], float] = {}
 
     def descend(self, counts: tuple[int, ...]) -> Scored:
         """The end of the walk from `counts`: larger steps first where much is missing."""
         best, gap = self.scored(counts), abs(wanted_in_all(self._stakes.need) - sum(counts))
         for step in sorted({1, max(1, gap // 4), max(1, gap // 12)}, reverse=True):
-            while (near := self._best_near(best[1], step))[0] < best[0] - 1e-12:
+            while (near := self._best_near(best[1], step))[0] < best[0] - self._worthwhile * best[0]:
                 best = near
         return best
 
@@ -165,11 +167,14 @@ def _changed(counts: tuple[int, ...], at: int, by: int) -> tuple[int, ...]:
 
 
 def _even(options: Sequence[Option], slots: Sequence[int], nodes: int) -> tuple[int, ...]:
-    """So many nodes, one at a time where fewest are in these slots; the others take what does not fit."""
+    """So many nodes, evenly over these slots; what does not fit there goes to the cheapest others."""
     counts = [0] * len(options)
-    for _ in range(nodes):
-        room = [i for i in slots if counts[i] < options[i].most] or [i for i, o in enumerate(options) if counts[i] < o.most]
-        if not room:
+    while room := [i for i in slots if counts[i] < options[i].most]:
+        share, over = divmod(nodes - sum(counts), len(room))
+        if not share and not over:
             break
-        counts[min(room, key=lambda i: (counts[i], options[i].price))] += 1
+        for rank, i in enumerate(room):
+            counts[i] = min(options[i].most, counts[i] + share + (rank < over))
+    for i in sorted(range(len(options)), key=lambda i: options[i].price):
+        counts[i] += min(options[i].most - counts[i], nodes - sum(counts))
     return tuple(counts)
