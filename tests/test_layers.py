@@ -30,7 +30,7 @@ for folder, names in {
     "tune": "worker hooks",
     "serve": "autoscaler doors replica",
     "watch": "notify metrics",
-    "govern": "loop till cluster register",
+    "govern": "loop cluster register",
     "simulate": "replay",
     "launch": "local machine processes keeper launcher connection dashboard spill governed",
     "jobs": "keeping checking erasing backup restore certificates policies explaining read run demo desk endpoints overview purse overseen begun governor closing",

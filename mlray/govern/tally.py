@@ -84,12 +84,28 @@ def _cost(
         if (market, cpus) not in starts:
             starts[market, cpus] = _first(offers, market, cpus)
         return Cost(starts[market, cpus], 0, 0.0)
+    return _of(seen.replicas, rates)
+
+
+# Replicas that are the very same as at an earlier look cost what they did. Kept with what they are, so that no other takes their number.
+_KNOWN: dict[int, tuple[tuple[Replica, ...], Cost]] = {}
+MOST_KNOWN = 50_000
+
+
+def _of(replicas: tuple[Replica, ...], rates: dict[tuple[int, float], float]) -> Cost:
+    found = _KNOWN.get(id(replicas))
+    if found is not None and found[0] is replicas:
+        return found[1]
     total, known = 0.0, 0
-    for replica in seen.replicas:
+    for replica in replicas:
         if replica.offer is not None:
             total, known = total + _rate(replica, replica.offer, rates), known + 1
-    mean = Money(int(total / known)) if known == len(seen.replicas) else None
-    return Cost(mean, len(seen.replicas), total)
+    mean = Money(int(total / known)) if known == len(replicas) else None
+    if len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.clear()
+    cost = Cost(mean, len(replicas), total)
+    _KNOWN[id(replicas)] = (replicas, cost)
+    return cost
 
 
 def _rate(replica: Replica, offer: Offer, rates: dict[tuple[int, float], float]) -> float:

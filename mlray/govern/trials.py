@@ -41,6 +41,8 @@ def give_up(snapshot: Snapshot, known: Mapping[str, Means]) -> Sacrifice:
 
     Trials pause so that promised replicas are paid, or when the money is gone; in its grace everything goes on.
     """
+    if not snapshot.runs:
+        return NOTHING
     pauses: dict[tuple[str, str], PauseTrial] = {}
     stops: dict[str, StopRun] = {}
     governed: defaultdict[str, list[Running]] = defaultdict(list)
@@ -59,6 +61,8 @@ def go_on(
     snapshot: Snapshot, known: Mapping[str, Means], floors: Mapping[str, float], paused: Mapping[str, frozenset[str]]
 ) -> tuple[ResumeTrial, ...]:
     """Trials that all their policies can pay again, most value per dollar first. `floors` is what promised replicas cost from now on."""
+    if not snapshot.runs:
+        return ()
     waiting = [(t, run) for run in snapshot.runs if run.run not in paused for t in run.trials if _may_go_on(t, snapshot)]
     grown = _Grown(known, floors)
     ordered = sorted(waiting, key=lambda pair: (-pair[0].value_per_dollar, pair[1].run, pair[0].id))
