@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import exp, prod
 from operator import mul
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Above so many spares arrays are faster than lists.
+FEW = 6
 
 
 def chances(hazards: Sequence[float], nodes: int, window_s: float) -> tuple[float, ...]:
@@ -33,11 +40,23 @@ def _at_most(zones: Sequence[tuple[float, ...]], spare: int) -> float:
     """The chance of at most `spare` missing when zones are independent: a convolution cut off above `spare`."""
     if not spare:
         return prod(1.0 - chance[0] for chance in zones)
+    if spare > FEW:
+        many = np.ones(1)
+        for chance in zones:
+            many = np.convolve(many, _exactly(chance))[: spare + 1]
+        return float(many.sum())
     sums = [1.0] + [0.0] * spare
     for chance in zones:
         exactly = [a - b for a, b in pairwise((1.0, *chance[: spare + 1], 0.0))][: spare + 1]
         sums = [sum(map(mul, sums[max(0, i + 1 - len(exactly)) : i + 1], exactly[i::-1])) for i in range(spare + 1)]
     return sum(sums)
+
+
+@lru_cache(maxsize=4096)
+def _exactly(chance: tuple[float, ...]) -> NDArray[np.float64]:
+    """The chances of exactly 0, 1, ... missing."""
+    found: NDArray[np.float64] = -np.diff((1.0, *chance, 0.0))
+    return found
 
 
 def _one_luck(zones: Sequence[tuple[float, ...]], spare: int) -> float:
