@@ -40,7 +40,9 @@ def record(*nodes: Node) -> Record:
 
 
 def node(id: str, ended: datetime | None = ENDED) -> Node:
-    return Node(id, id.partition("-")[0], id == "head", "127.0.0.1", "", NOON.timestamp(), {}, ended=ended and ended.timestamp())
+    return Node(
+        id, id.partition("-")[0], id == "head", "127.0.0.1", "", NOON.timestamp(), {}, ended=None if ended is None else ended.timestamp()
+    )
 
 
 def charges(home: Home) -> list[Charge]:
