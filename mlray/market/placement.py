@@ -16,8 +16,12 @@ from mlray.market.spec import Capacity
 REFRESH_S = HOUR
 # A launch is paid for while it starts; spread over this many seconds of the node's life when weighed against standing still.
 LIFE_S = HOUR
+# In about this time the weight follows a shortfall that is twice, or none, of what the target leaves.
 STEER_S = 24 * HOUR
+# What an hour of shortfall is worth at first: so many on-demand hours for the part of the time that may be short.
 WORTH = 0.6
+# Aimed at inside the target: losses are few and come by chance, and a promise aimed at exactly is broken every other month.
+AIM = 0.7
 # The spot slots a search looks at, and the most spares it may want.
 FEW, SPARE = 6, 8
 WEIGHTS = (0.1, 1e6)
@@ -88,7 +92,7 @@ def _as_planned(before: Placement, market: Market) -> bool:
 
 def _steer(need: Need, market: Market, history: History, before: Placement | None) -> tuple[float, float]:
     """What an hour of shortfall is worth, so that the mean shortfall comes out at what the target leaves."""
-    room = max(1.0 - need.target, 1e-6)
+    room = max(AIM * (1.0 - need.target), 1e-6)
     if before is None:
         dearest = max((p.price.per_hour.usd for p in market.pools if p.price is not None), default=1.0)
         return min(max(dearest * WORTH / room, WEIGHTS[0]), WEIGHTS[1]), 0.0
