@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, text
 
 from mlray.errors import StoreError
 from mlray.ledger import hours
 from mlray.ledger.entry import Entry, Reservation, Return
-from mlray.ledger.rows import ENTRIES, GROUPS, NAMES, OPEN, Group, Value, group, microseconds, number, to_row
+from mlray.ledger.rows import ENTRIES, GROUPS, NAMES, OPEN, RETURNED, Group, Value, group, microseconds, number, to_row
 
 T = TypeVar("T")
 # A statement's parameters at a time; SQLite takes at most 32,766 and PostgreSQL 65,535.
@@ -88,7 +88,7 @@ def _open(connection: Connection, new: Sequence[Entry]) -> None:
     begun = {entry.key: entry.until for entry in new if isinstance(entry, Reservation)}
     ended = [entry.reservation for entry in new if isinstance(entry, Return)]
     for some in chunks(list(begun)):
-        over = set(connection.scalars(select(ENTRIES.c.reservation).where(ENTRIES.c.reservation.in_(some))))
+        over = set(connection.scalars(select(ENTRIES.c.reservation).where(ENTRIES.c.reservation.in_(some), text(RETURNED))))
         untils = {key: begun[key] for key in some if key not in over}
         if opened := [{"key": key, "until_us": until and microseconds(until)} for key, until in untils.items()]:
             connection.execute(insert(OPEN), opened)

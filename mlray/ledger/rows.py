@@ -31,6 +31,9 @@ GROUPS = Table(
     Index("ledger_groups_node", "node"),
 )
 
+# The conditions of two indices, word for word what a query must say to be answered from them: a bound '' is not known to be one.
+NAMED_ITEM, RETURNED = "item <> ''", "reservation <> ''"
+
 # Times are whole microseconds since 1970 UTC, dollars whole micro-dollars and GiB whole billionths: equal in every database.
 ENTRIES = Table(
     "ledger_entries",
@@ -50,8 +53,8 @@ ENTRIES = Table(
     Column("until_us", BigInteger, nullable=True),
     Index("ledger_entries_at", "at_us"),
     Index("ledger_entries_grp_at", "grp", "at_us"),
-    Index("ledger_entries_item", "item", sqlite_where=text("item <> ''"), postgresql_where=text("item <> ''")),
-    Index("ledger_entries_return", "reservation", sqlite_where=text("reservation <> ''"), postgresql_where=text("reservation <> ''")),
+    Index("ledger_entries_item", "item", sqlite_where=text(NAMED_ITEM), postgresql_where=text(NAMED_ITEM)),
+    Index("ledger_entries_return", "reservation", sqlite_where=text(RETURNED), postgresql_where=text(RETURNED)),
 )
 
 # Reservations that no Return has ended: few, however long the ledger grew.

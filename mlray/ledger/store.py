@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, func, inspect, select, true
+from sqlalchemy import ColumnElement, Connection, func, inspect, select, text, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlray.database import connect, reading, tables, writing
@@ -17,7 +17,7 @@ from mlray.ledger.entry import Asked, Cause, Entry, Reservation
 from mlray.ledger.hours import HOUR_US, HOURS
 from mlray.ledger.meter import Metered
 from mlray.ledger.receipt import Receipt
-from mlray.ledger.rows import ENTRIES, GROUPS, instant, microseconds, to_entry
+from mlray.ledger.rows import ENTRIES, GROUPS, NAMED_ITEM, instant, microseconds, to_entry
 from mlray.ledger.standing import standing
 
 R = TypeVar("R")
@@ -139,7 +139,7 @@ def _charged(connection: Connection, items: Iterable[str]) -> dict[str, Metered]
     summed = select(E.item, func.max(E.at_us), func.sum(E.seconds_us)).group_by(E.item)
     found: dict[str, Metered] = {}
     for some in book.chunks(sorted(set(items))):
-        rows = connection.execute(summed.where(E.kind == "charge", E.item.in_(some), E.item != "")).all()
+        rows = connection.execute(summed.where(E.kind == "charge", E.item.in_(some), text(NAMED_ITEM))).all()
         found |= {item: Metered(instant(int(at)), int(seconds) / 1e6) for item, at, seconds in rows}
     return found
 

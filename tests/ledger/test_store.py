@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from mlray.database import connect
@@ -184,3 +185,30 @@ def test_one_job_under_two_policies_is_decided_at_once(url: str):
 
     assert store.reserve_under("r1/reservation", asked, decide) == held("r1")
     assert [sum(e.amount.micros for e in entries if isinstance(e, Charge)) for entries in seen] == [200_000, 900_000]
+
+
+def test_nothing_that_is_asked_each_tick_reads_every_entry(tmp_path: Path):
+    """SQLite says how it will answer: by an index, not by a scan of the entries."""
+    store, asked = LedgerStore(url := f"sqlite:///{tmp_path}/ledger.db"), list[tuple[str, Any]]()
+
+    def heard(connection: Any, cursor: Any, statement: str, given: Any, *rest: Any) -> None:
+        asked.append((statement, given))
+
+    store.append(*(spent(f"c{i}") for i in range(50)), held("r0"))
+    event.listen(connect(url), "before_cursor_execute", heard)
+    store.standing("flights", (MIDNIGHT, NOON))
+    store.standing("flights", MIDNIGHT, lambda cause: True)
+    store.charged(["t3"])
+    reserve(store, "r1", "$0.01")
+    store.append(Return("x", NOON, "r1/reservation", CAUSE), spent("one more"))
+    store.sums(MIDNIGHT, NOON, ("team",))
+    with connect(url).connect() as connection:
+        plans = [
+            (statement, row[3])
+            for statement, given in list(asked)
+            if statement.startswith("SELECT") and not isinstance(given, list)
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
+        ]
+    assert len(plans) > 20
+    scans = [plan for plan in plans if "SCAN ledger_" in plan[1] and "ledger_open" not in plan[1]]
+    assert not scans
