@@ -41,11 +41,14 @@ class Decided:
     floors: Mapping[str, float]
     changed: tuple[tuple[Seen, Allowance], ...]
     waiting: frozenset[str]
+    digests: dict[str, str] = field(default_factory=dict)
 
     def changes(self, wanted: Callable[[Allowance | None, Allowance], bool]) -> tuple[SetAllowance, ...]:
         """The new allowances of a kind."""
         return tuple(
-            SetAllowance(seen.watched.deployment, wording(self.snapshot, seen), after, after.policy or next(iter(seen.policies), ""))
+            SetAllowance(
+                seen.watched.deployment, wording(self.snapshot, seen, self.digests), after, after.policy or next(iter(seen.policies), "")
+            )
             for seen, after in self.changed
             if wanted(seen.allowance, after)
         )
@@ -123,9 +126,12 @@ def plan(snapshot: Snapshot) -> Plan:
     return Plan(snapshot.now, (*done, *told), decided.means, decided.tally.serving)
 
 
-def wording(snapshot: Snapshot, seen: Seen) -> str:
-    """The digest of the policy that governs a deployment; of several, that of all their digests."""
-    digests = [snapshot.policies[name].digest for name in seen.policies if name in snapshot.policies]
+def wording(snapshot: Snapshot, seen: Seen, known: dict[str, str]) -> str:
+    """The digest of the policy that governs a deployment; of several, that of all their digests. `known` keeps those taken so far."""
+    for name in seen.policies:
+        if name not in known and name in snapshot.policies:
+            known[name] = snapshot.policies[name].digest
+    digests = [known[name] for name in seen.policies if name in known]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

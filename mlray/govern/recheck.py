@@ -61,6 +61,7 @@ class _Newer:
 
     def __init__(self, now: Snapshot) -> None:
         self._now = now
+        self._digests: dict[str, str] = {}
         self._seen = {seen.watched.deployment: seen for seen in now.deployments}
 
     @cached_property
@@ -88,7 +89,7 @@ class _Newer:
         return any(same(action, other) for other in self._wanted)
 
     def _allows(self, action: SetAllowance, seen: Seen | None) -> bool:
-        if seen is None or wording(self._now, seen) != action.policy_digest:
+        if seen is None or wording(self._now, seen, self._digests) != action.policy_digest:
             return False
         grows = seen.allowance is None or action.allowance.ceiling > seen.allowance.ceiling or action.allowance.floor > seen.allowance.floor
         newer = self._rooms.get(action.deployment)
