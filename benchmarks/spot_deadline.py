@@ -1,6 +1,6 @@
 """What does work with a deadline cost on spot, above what it would cost had the future been known?
 
-    python benchmarks/spot_deadline.py [--part single many bare own] [--starts 16] [--choose]
+    python benchmarks/spot_deadline.py [--part single many bare own] [--starts 8] [--choose]
 
 Traces of real spot markets in ../shared/traces (Wu et al., Can't Be Late, NSDI 2024). Everything is learned from the earlier half of each
 series, and reported on the later half alone. `--choose` is what structure and constants were chosen with: it learns from one quarter of
@@ -22,7 +22,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -163,17 +163,14 @@ class Case:
     watches: tuple[Watch, ...]
 
     @classmethod
-    def of(cls, name: str, split: Split, traces: Sequence[Trace], zones: Sequence[str], spot: float | None) -> Case:
-        own, tick_s = [trace for trace in traces if trace.zone in zones], traces[0].tick_s
-        history = [split.history(trace) for trace in traces]
-        bare = [Trace(t.zone, t.tick_s, t.nodes, None if spot else t.price) for t in own]
-        offered, market = offers_of(bare, spot), learned(history, zones, tick_s)
-        return cls(name, split, tick_s, offered, market, learned([], zones, tick_s), watched(market, offered))
+    def of(cls, name: str, split: Split, traces: Sequence[Trace], market: Market, spot: float | None) -> Case:
+        own, tick_s = [trace for trace in traces if trace.zone in market.zones], traces[0].tick_s
+        offered = offers_of([Trace(t.zone, t.tick_s, t.nodes, None if spot else t.price) for t in own], spot)
+        return cls(name, split, tick_s, offered, market, learned([], market.zones, tick_s), watched(market, offered))
 
 
-def replayed(tally: Tally, case: Case, task: Task, starts: int, prices: Mapping[str, float], also: bool) -> None:
-    course = planned(task, case.market, prices)
-    bare = planned(task, case.bare, prices) if also else None
+def replayed(tally: Tally, case: Case, course: Plan, bare: Plan | None, starts: int) -> None:
+    task = course.task
     for start in case.split.starts(len(case.offered), task.ticks, starts):
         offered = case.offered[start : start + task.ticks]
         least = cheapest(task, offered)
@@ -191,15 +188,20 @@ def replayed(tally: Tally, case: Case, task: Task, starts: int, prices: Mapping[
 
 
 def single(splits: Sequence[Split], starts: int, also: bool) -> Iterator[tuple[str, Tally]]:
-    """48 h of work in one zone."""
+    """48 h of work in one zone. What is learned, and so the plan, is the same for all series of a family; the belief is each one's own."""
     for name in FAMILIES:
-        traces = family(name)
-        cases = [Case.of(t.zone, split, traces, [t.zone], SPOT) for split in splits for t in traces]
+        traces, cases = family(name), list[list[Case]]()
+        for split in splits:
+            market = learned([split.history(trace) for trace in traces], [traces[0].zone], traces[0].tick_s)
+            cases.append([Case.of(t.zone, split, traces, replace(market, zones=(t.zone,)), SPOT) for t in traces])
         for deadline in (52.0, 60.0, 70.0):
             for delay in DELAYS:
                 tally, task = Tally(), Task(48.0, deadline, delay, traces[0].tick_s, ON_DEMAND)
-                for case in cases:
-                    replayed(tally, case, task, starts, {case.name: SPOT}, also)
+                for group in cases:
+                    course = planned(task, group[0].market, {group[0].name: SPOT})
+                    bare = planned(task, group[0].bare, {group[0].name: SPOT}) if also else None
+                    for case in group:
+                        replayed(tally, case, course, bare, starts)
                 yield f"{name}, {deadline:.0f} h, delay {delay:.2f} h", tally
 
 
@@ -207,12 +209,16 @@ def many(splits: Sequence[Split], starts: int, also: bool) -> Iterator[tuple[str
     """24 h of work in a set of zones, at recorded prices."""
     traces = family("aws-2023-02")
     for name, zones in SETS.items():
-        cases = [Case.of(name, split, traces, zones, None) for split in splits]
+        cases = []
+        for split in splits:
+            market = learned([split.history(trace) for trace in traces], zones, traces[0].tick_s)
+            cases.append(Case.of(name, split, traces, market, None))
         for deadline in (26.0, 36.0, 48.0):
             for delay in DELAYS:
                 tally, task = Tally(), Task(24.0, deadline, delay, traces[0].tick_s, ON_DEMAND)
                 for case in cases:
-                    replayed(tally, case, task, starts, first_prices(traces, zones, case.split), also)
+                    prices = first_prices(traces, zones, case.split)
+                    replayed(tally, case, planned(task, case.market, prices), None, starts)
                 yield f"{name}, {deadline:.0f} h, delay {delay:.2f} h", tally
 
 
@@ -290,14 +296,13 @@ def main(parts: Sequence[str], starts: int, choose: bool) -> None:
         summary = summed(part, cases)
         print(json.dumps({part: summary}, indent=1))
         speed = {name: {"median": round(float(np.median(v)), 6), "most": round(max(v), 4)} for name, v in SPEED.items() if v}
-        result[part] = {"summary": summary, "speed": speed, "took_s": round(time.monotonic() - begun), "settings": cases}
+        result[part] = {"starts": starts, "summary": summary, "speed": speed, "took_s": round(time.monotonic() - begun), "settings": cases}
     if choose:
         return
     result |= {
         "question": "what does deadline work cost on spot, above the optimum of whoever knows the future?",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}",
-        "starts": starts,
     }
     out.write_text(json.dumps(result, indent=1) + "\n")
 
@@ -305,7 +310,7 @@ def main(parts: Sequence[str], starts: int, choose: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs="+", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--starts", type=int, default=16)
+    parser.add_argument("--starts", type=int, default=8)
     parser.add_argument("--choose", action="store_true")
     asked = parser.parse_args()
     main(asked.part, asked.starts, asked.choose)

@@ -49,7 +49,7 @@ def decide(course: Plan, watch: Watch, standing: Standing, prices: Mapping[str, 
     options = _options(course, watch, standing, prices)
     fits = [option for option in options if safe(task, standing, option.choice, option.zone)]
     if not fits:
-        return Decision(Choice.ON_DEMAND, "", _too_late(task, standing))
+        return _last_resort(task, standing)
     if len(fits) == 1 and fits[0].choice is Choice.ON_DEMAND:
         return Decision(Choice.ON_DEMAND, "", _forced(task, standing))
     best = min(fits, key=lambda option: option.cost)
@@ -89,9 +89,12 @@ def _hours(task: Task, ticks: float) -> str:
     return f"{ticks * task.tick_s / 3600:.1f} h"
 
 
-def _too_late(task: Task, standing: Standing) -> str:
-    left, time = _hours(task, standing.left), _hours(task, standing.time)
-    return f"{left} of work are left and {time} until the deadline: on-demand is the fastest way, and may be late"
+def _last_resort(task: Task, standing: Standing) -> Decision:
+    """Where nothing is sure any more: the deadline was moved, or more was lost than the margin. Spot at work is then the best hope."""
+    said = f"{_hours(task, standing.left)} of work are left and {_hours(task, standing.time)} until the deadline"
+    if standing.on is Choice.SPOT and standing.pending <= task.delay:
+        return Decision(Choice.SPOT, standing.zone, f"{said}: only spot that is at work already can still be in time")
+    return Decision(Choice.ON_DEMAND, "", f"{said}: on-demand is the fastest way, and may be late")
 
 
 def _forced(task: Task, standing: Standing) -> str:
@@ -100,7 +103,7 @@ def _forced(task: Task, standing: Standing) -> str:
 
 
 def _reason(task: Task, standing: Standing, best: _Option, fits: list[_Option]) -> str:
-    """Such as: spot in a for $41.20 more in all, on-demand now $43.00, waiting now $41.90; 30.0 h of work, 11.5 h to spare."""
+    """Such as: spot in a: the rest is expected to cost $41.20, waiting now $41.90, on-demand now $43.00; 30.0 h of work, 11.5 h to spare."""
     names = {Choice.WAIT: "waiting now", Choice.ON_DEMAND: "on-demand now", Choice.SPOT: "spot in"}
     others = sorted((option for option in fits if option is not best), key=lambda option: option.cost)
     said = "".join(f", {f'{names[o.choice]} {o.zone}'.strip()} ${o.cost:.2f}" for o in others)

@@ -41,7 +41,7 @@ class Plan:
 
     def machine(self, pending: float) -> int:
         """The column of spot with this much of its delay left."""
-        return SPOT + min(range(len(self.pending)), key=lambda at: abs(self.pending[at] - pending))
+        return _machine(self.pending, pending)
 
     def value(self, time: int, weights: NDArray[np.float64], state: int, machine: int, spare: float) -> float:
         """Dollars expected from the tick after next on, `time` ticks before the deadline, with a belief over regimes."""
@@ -109,20 +109,17 @@ class _Sums:
         found = np.empty_like(expected)
         launch = self.on_demand + self._less(expected[:, :, ON_DEMAND], self.task.delay)
         fresh = np.minimum(self._less(expected[:, :, OFF], 1.0), launch)
-        first = self._machine(max(self.task.delay - 1, 0.0))
+        first = _machine(self.pending, max(self.task.delay - 1, 0.0))
         begun = self.spot + self._less(expected[:, half:, first], min(self.task.delay, 1.0))
         fresh[:, half:] = np.minimum(fresh[:, half:], begun)
         found[:, :, OFF] = fresh
         found[:, :, ON_DEMAND] = np.minimum(fresh, self.on_demand + expected[:, :, ON_DEMAND])
         for at, pending in enumerate(self.pending):
-            on = self.spot + self._less(expected[:, half:, self._machine(max(pending - 1, 0.0))], min(pending, 1.0))
+            on = self.spot + self._less(expected[:, half:, _machine(self.pending, max(pending - 1, 0.0))], min(pending, 1.0))
             found[:, :half, SPOT + at] = fresh[:, :half]
             found[:, half:, SPOT + at] = np.minimum(fresh[:, half:], on)
         found[..., np.arange(self.points) * self.step >= time - EPS] = 0
         return found
-
-    def _machine(self, pending: float) -> int:
-        return SPOT + min(range(len(self.pending)), key=lambda at: abs(self.pending[at] - pending))
 
     def _less(self, values: Values, spare: float) -> Values:
         """The values with less spare time, read between the points; below none of it they rise steeply."""
@@ -140,6 +137,10 @@ class _Sums:
         steep = LATE * self.on_demand * self.step * np.arange(points, 0, -1, dtype=np.float32)
         found[..., :points] = values[..., :1] + steep
         return found
+
+
+def _machine(known: tuple[float, ...], pending: float) -> int:
+    return SPOT + min(range(len(known)), key=lambda at: abs(known[at] - pending))
 
 
 def _pending(delay: float) -> tuple[float, ...]:

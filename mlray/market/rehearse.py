@@ -44,7 +44,9 @@ def rehearse(task: Task, offered: Sequence[Offered], policy: Policy) -> Rehearsa
 
 def price(task: Task, choice: Choice, zone: str, offered: Offered) -> float:
     """Dollars an hour."""
-    return {Choice.WAIT: 0.0, Choice.ON_DEMAND: task.on_demand}[choice] if choice is not Choice.SPOT else offered[zone]
+    if choice is Choice.SPOT:
+        return offered[zone]
+    return task.on_demand if choice is Choice.ON_DEMAND else 0.0
 
 
 def offers_of(traces: Sequence[Trace], spot: float | None = None) -> tuple[Offered, ...]:

@@ -50,8 +50,14 @@ class Market:
         return cls(tuple(zones), together, alone, lost, shares, _lives(alone))
 
     def price(self, prices: Mapping[str, float]) -> float:
-        """Dollars an hour that spot is expected to cost, by where the work would be."""
-        return float(sum(share * prices[zone] for share, zone in zip(self.shares, self.zones, strict=True)))
+        """Dollars an hour that spot is expected to cost, by where the work would be. Zones whose price nobody knows are left out.
+
+        Raises ValueError where no price is known.
+        """
+        known = [(share, prices[zone]) for share, zone in zip(self.shares, self.zones, strict=True) if zone in prices]
+        if not known:
+            raise ValueError(f"no spot price is known in {', '.join(self.zones)}")
+        return sum(share * price for share, price in known) / sum(share for share, _ in known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

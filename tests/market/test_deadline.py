@@ -123,6 +123,8 @@ def test_forced_on_demand_says_so_and_so_does_work_that_may_be_late():
     assert forced.reason == "1.0 h of work are left and 0.3 h to spare: only on-demand is still sure to be in time"
     late = decide(course, watch, Standing(6, 6.0), {})
     assert (late.choice, late.reason.endswith("may be late")) == (Choice.ON_DEMAND, True)
+    hope = decide(course, watch, Standing(6, 5.5, Choice.SPOT, "a"), {"a": 1.0})
+    assert (hope.choice, hope.zone) == (Choice.SPOT, "a")
 
 
 def test_a_reason_names_the_choice_what_else_would_cost_and_the_time_to_spare():
@@ -217,4 +219,7 @@ def test_a_zone_that_lasts_longer_is_preferred_when_a_launch_is_dear():
 def test_zones_are_followed_by_their_own_history_alone_where_they_have_one():
     market = Market.learned(HISTORY, ["b"], TICK_S)
     assert (market.lost, market.price({"b": 1.2})) == (0.0, 1.2)
+    assert KNOWN.price({"b": 1.2}) == pytest.approx(1.2)
+    with pytest.raises(ValueError, match="no spot price is known in a, b"):
+        KNOWN.price({})
     assert KNOWN.lost > 0 and sum(KNOWN.shares) == pytest.approx(1.0)
