@@ -92,7 +92,7 @@ def _hours(task: Task, ticks: float) -> str:
 def _last_resort(task: Task, standing: Standing) -> Decision:
     """Where nothing is sure any more: the deadline was moved, or more was lost than the margin. Spot at work is then the best hope."""
     said = f"{_hours(task, standing.left)} of work are left and {_hours(task, standing.time)} until the deadline"
-    if standing.on is Choice.SPOT and standing.pending <= task.delay:
+    if standing.on is Choice.SPOT:
         return Decision(Choice.SPOT, standing.zone, f"{said}: only spot that is at work already can still be in time")
     return Decision(Choice.ON_DEMAND, "", f"{said}: on-demand is the fastest way, and may be late")
 
@@ -103,7 +103,7 @@ def _forced(task: Task, standing: Standing) -> str:
 
 
 def _reason(task: Task, standing: Standing, best: _Option, fits: list[_Option]) -> str:
-    """Such as: spot in a: the rest is expected to cost $41.20, waiting now $41.90, on-demand now $43.00; 30.0 h of work, 11.5 h to spare."""
+    """Such as: spot in a: the rest is expected to cost $41.20, waiting now $41.90, on-demand now $43.00; 30 h of work, 11 h to spare."""
     names = {Choice.WAIT: "waiting now", Choice.ON_DEMAND: "on-demand now", Choice.SPOT: "spot in"}
     others = sorted((option for option in fits if option is not best), key=lambda option: option.cost)
     said = "".join(f", {f'{names[o.choice]} {o.zone}'.strip()} ${o.cost:.2f}" for o in others)
