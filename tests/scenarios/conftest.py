@@ -115,8 +115,11 @@ def cluster(shell: Shell, demo: Demonstrated) -> Iterator[dict[str, str]]:
 
 def poor(shell: Shell) -> tuple[str, ...]:
     """Job files of all three stages under a policy of a twentieth of a cent a day."""
-    shell.write("policies/poor.yaml", "policies/flights.yaml", name="poor", amount="$0.0005")
+    governs = {"jobs": "[poor-*]", "deployments": "[poor]"}  # of no work of others, which would count against it
+    shell.write("policies/poor.yaml", "policies/flights.yaml", name="poor", amount="$0.0005", **governs)
     jobs = tuple(f"jobs/flights/poor-{stage}.yaml" for stage in ("ingest", "tune", "serve"))
     for job in jobs:
-        shell.write(job, job.replace("poor-", ""), policy="../../policies/poor.yaml")
+        name = Path(job).stem
+        deployed = {"deployment": "poor"} if name == "poor-serve" else {}
+        shell.write(job, job.replace("poor-", ""), name=name, policy="../../policies/poor.yaml", **deployed)
     return jobs

@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 def test_a_policy_of_a_twentieth_of_a_cent_refuses_every_stage_in_one_sentence(shell: Shell, cluster: dict[str, str]):
     ingest, tune, serve = poor(shell)
     for command, job, said in (
-        ("ingest", ingest, "flights-ingest asks for $0.05, and policy poor has $0.000025 of $0.000025 left for ingest until"),
-        ("tune", tune, "flights-tune asks for $0.10, and policy poor has $0.0001 of $0.0001 left for tune until"),
-        ("deploy", serve, "flights-serve is not started: policy poor has $0.000375 of $0.000375 left for serve until"),
+        ("ingest", ingest, "poor-ingest asks for $0.05, and policy poor has $0.000025 of $0.000025 left for ingest until"),
+        ("tune", tune, "poor-tune asks for $0.10, and policy poor has $0.0001 of $0.0001 left for tune until"),
+        ("deploy", serve, "poor-serve is not started: policy poor has $0.000375 of $0.000375 left for serve until"),
     ):
         refused = shell.mlray(command, job)
         assert (refused.code, refused.out) == (3, ""), refused
