@@ -42,13 +42,18 @@ def _figure(named: Sequence[tuple[str, Series]]) -> Any:
     with rc_context({"font.size": 8}):
         figure = Figure(figsize=(WIDTH * len(named), HEIGHT), layout="constrained", dpi=110)
         axes = figure.subplots(4, len(named), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 3, 2, 2))
+        kinds = sorted({kind for _, found in named for _, kind in found.decisions})
         for column, (name, found) in enumerate(named):
-            for draw, axis in zip((_money, _replicas, _available, _decisions), axes[:, column], strict=True):
-                draw(axis, found)
+            _money(axes[0, column], found)
+            _replicas(axes[1, column], found)
+            _available(axes[2, column], found)
+            _decisions(axes[3, column], found, kinds)
+            for axis in axes[:, column]:
                 axis.spines[["top", "right"]].set_visible(False)
                 axis.margins(x=0.01)
             axes[0, column].set_title(name, loc="left")
             _dated(axes[-1, column])
+        _limit(axes, [found for _, found in named])
     return figure
 
 
@@ -56,7 +61,6 @@ def _money(axis: Any, found: Series) -> None:
     axis.plot(found.at, found.spent, color=SPENT, label="spent in the window", linewidth=1)
     axis.plot(found.at, found.budget, color=BUDGET, label="budget", linewidth=1, linestyle="--")
     axis.set_ylabel("US dollars")
-    axis.set_ylim(bottom=0)
     axis.legend(loc="upper left", frameon=False, ncols=2)
 
 
@@ -65,25 +69,30 @@ def _replicas(axis: Any, found: Series) -> None:
     axis.step(found.at, found.wanted, where="post", color=WANTED, linewidth=1, label="wanted")
     axis.step(found.at, found.ready, where="post", color=READY, linewidth=1, label="ready (fewest)")
     axis.set_ylabel("replicas")
-    axis.set_ylim(0, max(1.0, 1.1 * float(max(found.wanted.max(), found.ready.max(), found.floor.max()))))
     axis.legend(loc="upper left", frameon=False, ncols=3)
 
 
 def _available(axis: Any, found: Series) -> None:
     axis.plot(found.at, 100 * found.available, color=READY, linewidth=1)
-    known = found.available[np.isfinite(found.available)]
-    low = 100 * float(known.min()) if len(known) else 0.0
-    axis.set_ylim(max(0.0, min(low, 99.9) - 0.05), 100.01)
     axis.set_ylabel("% of time kept, so far")
 
 
-def _decisions(axis: Any, found: Series) -> None:
-    kinds = sorted({kind for _, kind in found.decisions})
+def _decisions(axis: Any, found: Series, kinds: Sequence[str]) -> None:
     for row, kind in enumerate(kinds):
         when = [at for at, of in found.decisions if of == kind]
         axis.plot(when, [row] * len(when), "|", color=SPENT, markersize=7)
     axis.set_yticks(range(len(kinds)), kinds)
     axis.set_ylim(-0.5, max(0.5, len(kinds) - 0.5))
+
+
+def _limit(axes: Any, drawn: Sequence[Series]) -> None:
+    """Both pictures of a row have one scale, which the most of either sets; what is allowed beyond what is wanted is cut off."""
+    dollars = max(float(max(one.spent.max(), one.budget.max())) for one in drawn)
+    replicas = max(float(max(one.wanted.max(), one.ready.max(), one.floor.max())) for one in drawn)
+    known = np.concatenate([one.available[np.isfinite(one.available)] for one in drawn])
+    axes[0, 0].set_ylim(0, 1.15 * dollars or 1.0)
+    axes[1, 0].set_ylim(0, max(1.0, 1.2 * replicas))
+    axes[2, 0].set_ylim(max(0.0, min(100 * float(known.min(initial=1.0)), 99.9) - 0.05), 100.01)
 
 
 def _dated(axis: Any) -> None:
