@@ -108,14 +108,14 @@ class Serving:
         return moved
 
     def _buy(self, placed: Placement, now: datetime, tick: int) -> tuple[int, tuple[str, ...]]:
-        """How many nodes were bought, and the zones that had no more for us."""
+        """How many nodes were bought, and the zones that had no more spot for us; on-demand ends only where the cluster does."""
         bought, refused = 0, []
         for move in placed.launch:
             machines = [self._machines.buy(self.served.name, move.slot, now, tick) for _ in range(move.nodes)]
             had = [machine for machine in machines if machine is not None]
             self.track.cold_starts += sum(not machine.ready for machine in had)
             bought += len(had)
-            refused += [move.slot.zone] if len(had) < len(machines) else []
+            refused += [move.slot.zone] if len(had) < len(machines) and move.slot.capacity is Capacity.SPOT else []
         return bought, tuple(refused)
 
     def _stop(self, placed: Placement) -> int:
