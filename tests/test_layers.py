@@ -33,7 +33,8 @@ for folder, names in {
     "govern": "loop cluster register",
     "simulate": "replay",
     "launch": "local machine processes keeper launcher connection dashboard spill governed",
-    "jobs": "keeping checking erasing backup restore certificates policies explaining read run demo desk endpoints overview purse overseen begun governor closing",
+    "jobs": "keeping checking erasing backup restore certificates policies explaining read run demo desk endpoints overview purse overseen"
+    " begun governor closing",
 }.items():
     EDGES |= {f"{folder}.{name}" for name in names.split()}
 # What reaches the world: packages, and functions of packages that are otherwise fine.

@@ -24,9 +24,9 @@ class Need:
 
     `ready` nodes for the share `target` of the time; `survive` so many losses at one moment; at least `zones` zones;
     at most the share `spot_share` of the nodes on spot and at least `on_demand` nodes not on it; `allowed` are shell
-    patterns of the zones in which spot may be bought; `rebuy_s` is how long a zone must have been quiet (nothing lost, nothing refused) before spot is bought
-    there again; `least` to `most` nodes in all (None: as many as it takes). `notice_s` is 0 where no notice comes or the policy does not
-    act on it.
+    patterns of the zones in which spot may be bought; `rebuy_s` is how long a zone must have been quiet (nothing lost, nothing
+    refused) before spot is bought there again; `least` to `most` nodes in all (None: as many as it takes). `notice_s` is 0 where no
+    notice comes or the policy does not act on it.
     """
 
     ready: int
