@@ -61,6 +61,7 @@ cost.commands.registered_commands += forecast.commands.registered_commands
 for module in (compare, report, keep, backup):
     data.commands.registered_commands += module.commands.registered_commands
 app.add_typer(cost.commands, name="cost")
+policy.commands.registered_commands += simulate.commands.registered_commands
 app.add_typer(policy.commands, name="policy", help="What may be spent and what is promised.")
 app.add_typer(prices.commands, name="prices", help="What clouds ask for an hour of a machine.")
 app.add_typer(trace.commands, name="trace", help="Histories of spot markets.")

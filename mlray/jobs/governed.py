@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlray.policy.match import governing
-from mlray.policy.spec import Policy
+from mlray.policy.spec import Policy, SpotTolerance, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,14 @@ def governed(in_force: Iterable[Policy], named: Policy, stage: str, name: str, t
     known = {policy.name: policy for policy in in_force}
     own = known.get(named.name, named)
     others = tuple(policy for policy in governing(known.values(), stage, name, tags) if policy.name != own.name)
-    changed = own.digest != named.digest
-    note = f"policy {named.name} is in force in another wording than its file has: mlray policy diff shows it, policy apply changes it"
-    return Governed((own, *others), (note,) if changed else ())
+    policies = (own, *others)
+    changed = f"policy {named.name} is in force in another wording than its file has: mlray policy diff shows it, policy apply changes it"
+    notes = (changed if own.digest != named.digest else "", _not_placed(policies) if stage == Stage.SERVE else "")
+    return Governed(policies, tuple(filter(None, notes)))
+
+
+def _not_placed(policies: Iterable[Policy]) -> str:
+    """What a policy says of places holds in a replay; on a cluster Ray chooses the node."""
+    names = [policy.name for policy in policies if policy.spot != SpotTolerance() or policy.availability.zones > 1]
+    fields = "its zones, share of spot and notices are not obeyed on a cluster yet: they count in its floor and in mlray simulate"
+    return f"policy {names[0]}: {fields}" if names else ""

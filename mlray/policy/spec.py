@@ -48,7 +48,6 @@ class Availability(Spec):
     min_ready: int = Field(1, ge=0, description="Replicas promised to be ready.")
     replicas: Range = Field(Range(1, 4), description="Fewest and most replicas the autoscaler may ask for.")
     target: Percent = Field(Percent(0.99), description="Share of time with at least min_ready replicas ready.")
-    over: Duration = Field(Duration(30 * 86400), description="The time over which the target is kept.")
     survive: int = Field(0, ge=0, description="Replicas that may be lost at once with min_ready still ready.")
     zones: int = Field(1, ge=1, description="Zones to spread over, where there are as many.")
     cold_start: Duration | None = Field(None, description="The longest a first replica may take: where it takes longer, one always runs.")

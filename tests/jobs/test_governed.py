@@ -25,3 +25,10 @@ def test_a_wording_that_was_changed_and_not_applied_governs_nothing_and_people_a
     assert found.notes == (
         "policy flights is in force in another wording than its file has: mlray policy diff shows it, policy apply changes it",
     )
+
+
+def test_a_deployment_is_told_that_places_are_not_chosen_for_it_yet():
+    spread = policy(spot={"share": "50%"})
+    assert governed((), spread, Stage.TUNE, "flights-tune", {}).notes == ()
+    (note,) = governed((), spread, Stage.SERVE, "flights", {}).notes
+    assert note.startswith("policy flights: its zones, share of spot and notices are not obeyed on a cluster yet")
