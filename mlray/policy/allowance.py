@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -19,6 +19,9 @@ from mlray.units import ZERO, Duration, Money, Percent
 
 # How long until the next look, where the caller does not say.
 TICK = Duration(5)
+# Room that money took away does not come back sooner, within one window. What a replica costs depends on where it finds a node: one
+# that is paid on spot and not on demand would else start and stop at every look, and each start costs money for nothing.
+REST = timedelta(minutes=10)
 
 
 class Bound(StrEnum):
@@ -35,7 +38,8 @@ class Bound(StrEnum):
 class Allowance:
     """The room to scale until the next look: `floor..ceiling` replicas, `spot_share` of them on spot at most, and why.
 
-    `on_demand` of them are never on spot. `policy` is the one whose money or promise decides.
+    `on_demand` of them are never on spot. `policy` is the one whose money or promise decides. `lowered` is when money last took room away,
+    as ISO text ("": it did not).
     """
 
     floor: int
@@ -45,6 +49,7 @@ class Allowance:
     bound: Bound = Bound.OPEN
     on_demand: int = 0
     policy: str = ""
+    lowered: str = ""
 
 
 def allow(
@@ -77,7 +82,7 @@ def allow_under(
     given = max(footing.running, before.ceiling if before else 0)
     rooms = tuple(room(claim, cause, footing, terms, now, tick, given) for claim in claims)
     low = max(rooms, key=lambda one: one.floor.replicas)
-    return _strictest(_Rooms(rooms, low, _most(rooms, low), footing, terms), before)
+    return _rested(_strictest(_Rooms(rooms, low, _most(rooms, low), footing, terms), before), claims, before, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,21 @@ def _strictest(rooms: _Rooms, before: Allowance | None) -> Allowance:
     if tight.pays < high:
         return rooms.give(floor, tight.pays, why, Bound.SHORT, tight)
     return rooms.give(floor, high, why, Bound.OPEN, low)
+
+
+def _rested(after: Allowance, claims: Sequence[Claim], before: Allowance | None, now: datetime) -> Allowance:
+    """Holds back room that would return too soon after money took it away."""
+    if before is None:
+        return after
+    if after.ceiling < before.ceiling:
+        return replace(after, lowered=now.isoformat()) if after.bound == Bound.SHORT else after
+    since = datetime.fromisoformat(before.lowered) if before.lowered else None
+    if since is None or now - since >= REST or any(c.balance and c.balance.window_start > since for c in claims):
+        return after
+    if after.ceiling == before.ceiling or after.floor > before.ceiling:
+        return replace(after, lowered=before.lowered)
+    reason = f"{after.reason}; room that money took away comes back {REST // timedelta(minutes=1)} minutes later"
+    return replace(after, ceiling=before.ceiling, reason=reason, bound=before.bound, lowered=before.lowered)
 
 
 def _held(rooms: _Rooms, before: Allowance | None, what: str, by: Room) -> Allowance:

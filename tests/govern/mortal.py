@@ -70,16 +70,16 @@ class Lasting:
 class Doomed:
     """Hands calls on, and kills its process before or after the one whose number has come."""
 
-    def __init__(self, inner: Any, step: Callable[[], None]) -> None:
+    def __init__(self, inner: Any, step: Callable[[str], None]) -> None:
         self._inner, self._step = inner, step
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
 
         def call(*given: Any, **named: Any) -> Any:
-            self._step()
+            self._step(name)
             answer = found(*given, **named)
-            self._step()
+            self._step("")
             return answer
 
         return call if callable(found) else found
@@ -119,12 +119,18 @@ def create(folder: Path) -> None:
     Lasting(folder / "world", world).save()
 
 
-def live(folder: str, looks: int, at_look: int, steps: int | None, seconds: float, fault: str) -> None:
-    """Governs until the world has turned so often; at the look of that number it dies, after so many steps or (None) so many seconds."""
+def live(folder: str, looks: int, at_look: int, steps: int | None, seconds: float, fault: str, call: str = "") -> None:
+    """Governs until the world has turned so often; at the look of that number it dies, after so many steps or (None) so many seconds.
+
+    Given a call, it dies before the first one of that name instead.
+    """
     left: list[int] = []
 
-    def step() -> None:
-        if world.world.look >= at_look and not left and steps is None:
+    def step(name: str) -> None:
+        if call:
+            if name == call and world.world.look >= at_look:
+                os.kill(os.getpid(), signal.SIGKILL)
+        elif world.world.look >= at_look and not left and steps is None:
             left.append(1_000_000)
             threading.Timer(seconds, os.kill, [os.getpid(), signal.SIGKILL]).start()
         elif world.world.look >= at_look and not left:
@@ -149,7 +155,7 @@ def live(folder: str, looks: int, at_look: int, steps: int | None, seconds: floa
         charges = world.world.turn(TICK_S)
         ledger.append(*charges)
         world.save()
-        step()
+        step("")
         clock.sleep(TICK_S)
     governor.tick(charge_all=True)
     world.world.noted()

@@ -224,7 +224,8 @@ def test_each_change_is_journaled_once_with_its_reason_and_policy(scene: Scene):
     assert [line.action for line in lines] == ["SetAllowance", "SetAllowance", "Notify"]
     assert {line.policies for line in lines} == {json.dumps({"flights": POLICY.digest})}
     assert lines[-1].reason.startswith("flights may run 2 to 2 replicas: 2 keep 1 ready 99.9995% of the time")
-    assert scene.store.given("flights") == Allowance(2, 2, 1.0, lines[1].reason, Bound.SHORT, policy="flights")
+    lowered = lines[1].at.isoformat()
+    assert scene.store.given("flights") == Allowance(2, 2, 1.0, lines[1].reason, Bound.SHORT, policy="flights", lowered=lowered)
 
 
 def test_an_unreadable_balance_or_price_lets_nothing_grow(scene: Scene):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,29 @@ def test_nine_dollars_for_twelve_hours_pay_three_replicas_at_a_quarter():
 
 def test_a_third_replica_is_added_only_with_a_twentieth_to_spare():
     assert [room(spent, running=2)[1] for spent in ("$1", "$0.56", "$0.54")] == [2, 2, 3]
+
+
+def test_a_replica_that_is_paid_on_spot_and_not_on_demand_does_not_come_and_go_at_every_look():
+    """Alone on spot it leaves room for a second; on demand that one makes both too dear, and it goes; then it would come again."""
+    under = policy(replicas="1..2", target="90%")
+    now, before, ceilings = NOON, None, list[int]()
+    for _ in range(40):
+        running = before.ceiling if before else 1
+        hourly = Money.parse("$0.25" if running == 1 else "$0.60")
+        before = allow(under, spent("$3", under), footing(hourly, running), now, before=before)
+        ceilings.append(before.ceiling)
+        now += timedelta(minutes=1)
+    assert ceilings[:3] == [2, 1, 1]
+    assert sum(a != b for a, b in pairwise(ceilings)) <= 7 and ceilings.count(2) <= 4
+
+
+def test_room_that_money_took_away_is_back_at_once_in_a_new_window():
+    under = policy(replicas="1..2", target="90%", amount="$20")
+    low = Allowance(1, 1, 1.0, "", Bound.SHORT, lowered=(MIDNIGHT - timedelta(minutes=1)).isoformat())
+    assert allow(under, spent("$0", under), footing(running=1), MIDNIGHT + timedelta(seconds=5), before=low).ceiling == 2
+    late = Allowance(1, 1, 1.0, "", Bound.SHORT, lowered=(NOON - timedelta(minutes=1)).isoformat())
+    held = allow(under, spent("$0", under), footing(running=1), NOON, before=late)
+    assert held.ceiling == 1 and held.reason.endswith("room that money took away comes back 10 minutes later")
 
 
 def test_a_third_replica_that_was_given_and_cannot_be_had_is_not_taken_back_by_a_wandering_price():
