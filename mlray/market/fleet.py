@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from mlray.market.spec import Capacity
 from mlray.units import Price
 
 NEVER = float("-inf")
+# us-west-2a and us-central1-a: a region that ends in a digit, and the letter of a zone.
+ZONE = re.compile(r"(.*\d)-?[a-z]")
 
 
 class Slot(NamedTuple):
@@ -16,6 +20,13 @@ class Slot(NamedTuple):
 
     zone: str
     capacity: Capacity
+
+
+@cache
+def region(zone: str) -> str:
+    """The region a zone's name tells, us-west-2 of us-west-2a; a zone whose name tells none is a region of its own."""
+    found = ZONE.fullmatch(zone)
+    return found[1] if found else zone
 
 
 @dataclass(frozen=True, slots=True)

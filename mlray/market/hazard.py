@@ -11,8 +11,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from math import exp
+from typing import NamedTuple
 
-from mlray.market.fleet import NEVER, Seen
+from mlray.market.fleet import NEVER, Seen, region
 
 HOUR, DAY = 3600.0, 86400.0
 # Since the last loss or refusal of a zone: the table has one row for each span of calm.
@@ -34,12 +35,32 @@ PATIENCE, LONGEST_S = 0.1, 1800.0
 TOGETHER_S = 180.0
 
 
+class Company(NamedTuple):
+    """How losses come together: of `stood` other zones held when one lost nodes, `fell` lost some within TOGETHER_S."""
+
+    stood: int = 0
+    fell: int = 0
+
+    def after(self, others: set[str], fallen: set[str]) -> Company:
+        """With one more loss: it followed one of the others, or they stand and are put to the test."""
+        followed = bool(others & fallen)
+        return Company(self.stood + (0 if followed else len(others)), self.fell + followed)
+
+    def joined(self, prior: float) -> float:
+        """The chance that another zone falls with one; `prior`, weighing as much as ten zones, until something is known."""
+        return min(1.0, (self.fell + 10 * prior) / (self.stood + 10))
+
+
+ALONE = Company()
+
+
 @dataclass(frozen=True, slots=True)
 class ZoneHistory:
     """One zone: losses `seen` against those the table of all zones had `expected` of it, and when the last of each kind was.
 
     Both are sums by column of LEVELS, because one zone crumbles node by node where another falls to nothing at once. They fade
-    with MEMORY_S, so that a zone is judged by its last days. `full_since` is when the row of refusals began that goes on yet.
+    with MEMORY_S, so that a zone is judged by its last days. `full_since` is when the row of refusals began that goes on yet, and
+    `scarce_at` when room was last found too short: asking once more for a node beyond those that run there says nothing new.
     """
 
     zone: str
@@ -48,6 +69,7 @@ class ZoneHistory:
     lost_at: float = NEVER
     refused_at: float = NEVER
     full_since: float = NEVER
+    scarce_at: float = NEVER
 
     def factor(self, column: int) -> float:
         """How much worse than all zones together: 2 is twice as many losses that leave so few. 1 until something is known."""
@@ -61,9 +83,14 @@ class ZoneHistory:
         waits = max(rebuy_s, min(PATIENCE * full_s, LONGEST_S))
         return max(self.lost_at + rebuy_s, self.refused_at + waits)
 
+    @property
+    def stirred_at(self) -> float:
+        """When the zone last took a node or was found short of room; its calm is counted from here."""
+        return max(self.lost_at, self.scarce_at)
+
     def calm_s(self, now_s: float) -> float:
-        """Seconds since the zone last took a node or had none."""
-        return now_s - max(self.lost_at, self.refused_at)
+        """Seconds since the zone last took a node or was found short of room."""
+        return now_s - self.stirred_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +99,15 @@ class History:
 
     `spans` are seconds in which more than LEVELS[c] nodes were held, and `falls` the losses that left so few, by row of AGES and
     column of LEVELS. `news` counts looks in which something was lost or
-    refused. `losses` of zones, of which `together` followed one of another zone; `gone` nodes, `warned` of them announced.
+    refused. `near` and `far` are the losses that came together inside a region and of several; `gone` nodes, `warned` of them announced.
     """
 
     zones: tuple[ZoneHistory, ...] = ()
     spans: tuple[float, ...] = (0.0,) * (ROWS * WIDE)
     falls: tuple[float, ...] = (0.0,) * (ROWS * WIDE)
     news: int = 0
-    losses: int = 0
-    together: int = 0
+    near: Company = ALONE
+    far: Company = ALONE
     gone: int = 0
     warned: int = 0
     held: tuple[tuple[str, int], ...] = ()
@@ -95,8 +122,13 @@ class History:
 
     @property
     def coupling(self) -> float:
-        """The chance that a loss in one zone comes with losses in the others; one in twenty until something is known."""
-        return (self.together + 0.5) / (self.losses + 10)
+        """The chance that a loss in one zone comes with losses in other regions; one in twenty until something is known."""
+        return self.far.joined(0.05)
+
+    @property
+    def kinship(self) -> float:
+        """The chance that a loss in one zone comes with losses in the others of its region; one in five until something is known."""
+        return self.near.joined(0.2)
 
     @property
     def unwarned(self) -> float:
@@ -141,20 +173,25 @@ def learn(history: History, seen: Seen) -> History:
     zones = {z.zone: z for z in history.zones}
     for name, nodes in history.held:
         zones[name] = _watched(history, zones.get(name, ZoneHistory(name)), nodes, passed, spans)
-    held, together = dict(seen.held), 0
+    held, before, near, far = dict(seen.held), dict(history.held), history.near, history.far
+    for name, nodes in seen.held:
+        if nodes > before.get(name, 0):
+            zones[name] = replace(zones.get(name, ZoneHistory(name)), full_since=NEVER)
     for name, nodes in seen.lost:
-        together += any(seen.now_s - z.lost_at <= TOGETHER_S for z in zones.values() if z.zone != name)
+        fallen = {z.zone for z in zones.values() if seen.now_s - z.lost_at <= TOGETHER_S}
+        if name not in fallen:
+            kin = {z for z in (*before, *fallen) if region(z) == region(name)} - {name}
+            near, far = near.after(kin, fallen), far.after({*before, *fallen} - kin - {name}, fallen)
         zones[name] = _lost(zones.get(name, ZoneHistory(name)), held.get(name, 0), nodes, seen.now_s, falls)
     for name in seen.refused:
-        zone = zones.get(name, ZoneHistory(name))
-        zones[name] = replace(zone, refused_at=seen.now_s, full_since=seen.now_s if zone.full_since == NEVER else zone.full_since)
+        zones[name] = _refused(zones.get(name, ZoneHistory(name)), held.get(name, 0), seen.now_s)
     return History(
         zones=tuple(zones[name] for name in sorted(zones)),
         spans=tuple(spans),
         falls=tuple(falls),
         news=history.news + bool(seen.lost or seen.refused),
-        losses=history.losses + len(seen.lost),
-        together=history.together + together,
+        near=near,
+        far=far,
         gone=history.gone + sum(n for _, n in seen.lost),
         warned=history.warned + seen.warned,
         held=seen.held,
@@ -180,7 +217,6 @@ def _watched(history: History, zone: ZoneHistory, nodes: int, passed: float, spa
         zone,
         seen=tuple(s * fade for s in seen),
         expected=tuple(e * fade + f for e, f in zip(expected, fresh, strict=True)),
-        full_since=NEVER,
     )
 
 
@@ -196,4 +232,11 @@ def _lost(zone: ZoneHistory, left: int, nodes: int, now_s: float, falls: list[fl
     for at in range(low, high + 1):
         falls[row * WIDE + at] += 1
         seen[at] += 1
-    return replace(zone, seen=tuple(seen), expected=tuple(_wide(zone.expected, high)), lost_at=now_s)
+    return replace(zone, seen=tuple(seen), expected=tuple(_wide(zone.expected, high)), lost_at=now_s, full_since=NEVER)
+
+
+def _refused(zone: ZoneHistory, held: int, now_s: float) -> ZoneHistory:
+    """The zone after it had no node for us. Where nodes run, only the first refusal of a row is a sign that room is short."""
+    first = zone.full_since == NEVER
+    scarce_at = now_s if first or not held else zone.scarce_at
+    return replace(zone, refused_at=now_s, full_since=now_s if first else zone.full_since, scarce_at=scarce_at)

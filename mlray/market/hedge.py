@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlray.market.fleet import Need, Slot
-from mlray.market.shortfall import chances, missing_more
+from mlray.market.fleet import Need, Slot, region
+from mlray.market.shortfall import chances, merged, missing_more
 
 # What a broken bound costs: the upper ones are never traded for the lower ones, and none of them for dollars.
 BEYOND_MOST, BEYOND_SPOT, BELOW_ON_DEMAND, BELOW_READY, BELOW_ZONES = 1e13, 1e11, 1e9, 1e7, 1e5
@@ -28,7 +28,7 @@ class Option:
     held: int = 0
     most: int = 1_000_000
     hazards: Sequence[float] = ()
-    losses: dict[int, tuple[float, ...]] = field(default_factory=dict, compare=False)
+    losses: dict[int, tuple[float, ...]] = field(default_factory=dict, init=False, compare=False)
 
     def cost(self, nodes: int) -> float:
         """Dollars an hour beyond what is prepaid."""
@@ -45,7 +45,9 @@ class Option:
 class Stakes:
     """What the solver weighs: dollars an hour that a shortfall is worth, and what a launch costs.
 
-    A node lost is missing for `window_s`. A launch is paid for while it starts: `launch_share` of an hour's price.
+    A node lost is missing for `window_s`. Zones of one region fall together with chance `kinship`, regions with chance `coupling`.
+    A launch is paid for while it starts: `launch_share` of an hour's price; giving up a node that is held costs the same, as it
+    runs on until its replacement is ready and takes a launch to come back. So a saving must pay for the cold starts it costs.
     """
 
     need: Need
@@ -53,29 +55,43 @@ class Stakes:
     coupling: float
     weight: float
     launch_share: float
+    kinship: float = 0.0
+    known: dict[tuple[tuple[float, ...], ...], tuple[float, ...]] = field(default_factory=dict, init=False, compare=False)
 
     def score(self, options: Sequence[Option], counts: Sequence[int]) -> float:
         """What is made small: dollars an hour, the shortfall at its weight, launches, and bounds that are broken.
 
         One loop over the options, because a search asks this some hundred times.
         """
-        dollars, total, spot, lost, zones = 0.0, 0, 0, [], set()
+        dollars, total, spot, lost, zones = 0.0, 0, 0, dict[str, list[tuple[float, ...]]](), set()
         for option, nodes in zip(options, counts, strict=True):
+            dollars += option.price * self.launch_share * abs(nodes - option.held)
             if nodes:
-                paid, new = nodes - option.prepaid, nodes - option.held
-                dollars += option.price * ((paid if paid > 0 else 0) + (self.launch_share * new if new > 0 else 0.0))
+                paid = nodes - option.prepaid
+                dollars += option.price * (paid if paid > 0 else 0)
                 total += nodes
                 zones.add(option.slot.zone)
                 if option.hazards:
                     spot += nodes
-                    lost.append(option.chances(nodes, self.window_s))
-        short = missing_more(lost, total - self.need.ready, self.coupling)
+                    lost.setdefault(region(option.slot.zone), []).append(option.chances(nodes, self.window_s))
+        short = self._missing(lost, total)
         return dollars + self.weight * short + _broken(self.need, total, spot, len(zones))
 
     def shortfall(self, options: Sequence[Option], counts: Sequence[int]) -> float:
         """The chance that fewer than the needed nodes are ready at a moment, with all of these launched long ago."""
-        lost = [o.chances(n, self.window_s) for o, n in zip(options, counts, strict=True) if n and o.hazards]
-        return missing_more(lost, sum(counts) - self.need.ready, self.coupling)
+        lost = dict[str, list[tuple[float, ...]]]()
+        for option, nodes in zip(options, counts, strict=True):
+            if nodes and option.hazards:
+                lost.setdefault(region(option.slot.zone), []).append(option.chances(nodes, self.window_s))
+        return self._missing(lost, sum(counts))
+
+    def _missing(self, lost: Mapping[str, Sequence[tuple[float, ...]]], total: int) -> float:
+        return missing_more([self._region(tuple(zones)) for zones in lost.values()], total - self.need.ready, self.coupling)
+
+    def _region(self, zones: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:
+        if zones not in self.known:
+            self.known[zones] = merged(zones, self.kinship)
+        return self.known[zones]
 
 
 def wanted_in_all(need: Need) -> int:
@@ -86,6 +102,8 @@ def wanted_in_all(need: Need) -> int:
 def _broken(need: Need, total: int, spot: int, zones: int) -> float:
     """What the broken bounds of the need cost; 0 where all hold."""
     wanted = wanted_in_all(need)
+    if total >= wanted and need.most is None and need.spot_share == 1 and not need.on_demand and zones >= min(need.zones, wanted):
+        return 0.0
     return (
         BEYOND_MOST * max(0, total - (total if need.most is None else need.most))
         + BEYOND_SPOT * max(0.0, spot - need.spot_share * total - 1e-9)

@@ -64,14 +64,14 @@ def place(need: Need, market: Market, history: History, before: Placement | None
         if market.held == before.market.held and not before.launch and not before.stop:
             return before
         if _as_planned(before, market):
-            launch, stop = moves(before.counts, market)
+            launch, stop = moves(before.counts, market, need)
             return replace(before, launch=launch, stop=stop, market=replace(market, now_s=before.market.now_s))
     weight, expected_s = _steer(need, market, history, before)
     options = _options(need, market, history, weight)
-    stakes = Stakes(need, _window(need, history), history.coupling, weight, need.cold_start_s / LIFE_S)
+    stakes = Stakes(need, _window(need, history), history.coupling, weight, need.cold_start_s / LIFE_S, history.kinship)
     best = hedge(options, stakes)
     counts = tuple((o.slot, n) for o, n in zip(options, best, strict=True))
-    launch, stop = moves(counts, market)
+    launch, stop = moves(counts, market, need)
     short = stakes.shortfall(options, best)
     hourly = sum(o.cost(n) for o, n in zip(options, best, strict=True))
     reason = because(need, market, history, counts, short)
@@ -145,24 +145,36 @@ def _until(need: Need, market: Market, history: History) -> float:
     """The next moment at which time alone changes the answer: a zone opens again or has been calm long enough."""
     now, moments = market.now_s, [market.now_s + REFRESH_S]
     for known in (history.of(p.slot.zone) for p in market.pools if p.slot.capacity is Capacity.SPOT):
-        last = max(known.lost_at, known.refused_at)
+        last = known.stirred_at
         if last > NEVER:
             moments += [*(last + age for age in AGES), known.shut_until(need.rebuy_s)]
     return min(m for m in moments if m > now)
 
 
-def moves(counts: Sequence[tuple[Slot, int]], market: Market) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
-    """Launches for what is missing; stops for what is over, once all that is wanted is ready without it."""
+def moves(counts: Sequence[tuple[Slot, int]], market: Market, need: Need) -> tuple[tuple[Move, ...], tuple[Move, ...]]:
+    """Launches for what is missing; stops for what is over: what is ready not before all that is wanted is ready without it.
+
+    A node that is starting is stopped at once where enough are ready; where they are not, it is nearer to ready than a new one.
+    """
     held, wanted = {h.slot: h for h in market.held}, dict(counts)
     none = Held(Slot("", Capacity.SPOT))
     launch = tuple(Move(s, n - held.get(s, none).staying) for s, n in counts if n > held.get(s, none).staying)
-    spare, stop = sum(h.ready - h.noticed for h in market.held) - sum(wanted.values()), []
+    ready = sum(h.ready - h.noticed for h in market.held)
+    spare = ready - _floor(need, sum(wanted.values()))
+    complete = all(held.get(s, none).ready - held.get(s, none).noticed >= n for s, n in counts)
+    enough, stop = ready >= _floor(need, 0), list[Move]()
     for slot, have in held.items():
         over = have.staying - wanted.get(slot, 0)
         if over > 0:
-            early = min(over, have.starting)
-            late = max(0, min(over - early, spare))
+            early = min(over, have.starting) if enough else 0
+            late = max(0, min(over - have.starting, spare)) if complete else 0
             spare -= late
             if early + late:
                 stop.append(Move(slot, early + late))
     return launch, tuple(stop)
+
+
+def _floor(need: Need, wanted: int) -> int:
+    """The fewest nodes that must be ready when nothing else is: what is wanted, and what is needed where less can be bought."""
+    floor = max(wanted, need.ready + need.survive if need.ready else 0)
+    return floor if need.most is None else min(floor, need.most)

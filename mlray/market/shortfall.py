@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
 from math import exp, prod
 from operator import mul
 
@@ -36,6 +36,39 @@ def missing_more(zones: Sequence[tuple[float, ...]], spare: int, coupling: float
     return (1.0 - coupling) * apart + coupling * max(apart, _one_luck(zones, spare))
 
 
+def merged(zones: Sequence[tuple[float, ...]], kinship: float) -> tuple[float, ...]:
+    """The chance that at least 1, 2, ... nodes of a region are missing, as if it were one zone.
+
+    With weight `kinship` one luck drives all its zones, with the rest of the weight they fall apart from one another.
+    """
+    if len(zones) == 1:
+        return zones[0]
+    levels = sorted(chain.from_iterable(zones), reverse=True)
+    apart = _apart(zones) if len(levels) > FEW else _few_apart(zones)
+    return tuple(a + kinship * (one - a) if one > a else a for a, one in zip(apart, levels, strict=True))
+
+
+def _apart(zones: Sequence[tuple[float, ...]]) -> list[float]:
+    """The chance that at least 1, 2, ... are missing when zones are independent."""
+    many = np.ones(1)
+    for chance in zones:
+        many = np.convolve(many, _exactly(chance))
+    found: list[float] = np.cumsum(many[:0:-1])[::-1].tolist()
+    return found
+
+
+def _few_apart(zones: Sequence[tuple[float, ...]]) -> list[float]:
+    """The same for few nodes, where lists are faster than arrays."""
+    many = [1.0]
+    for chance in zones:
+        exactly, before = _listed(chance), many
+        many = [0.0] * (len(before) + len(chance))
+        for i, one in enumerate(before):
+            for k, other in enumerate(exactly):
+                many[i + k] += one * other
+    return list(accumulate(many[:0:-1]))[::-1]
+
+
 def _at_most(zones: Sequence[tuple[float, ...]], spare: int) -> float:
     """The chance of at most `spare` missing when zones are independent: a convolution cut off above `spare`."""
     if not spare:
@@ -47,7 +80,7 @@ def _at_most(zones: Sequence[tuple[float, ...]], spare: int) -> float:
         return float(many.sum())
     sums = [1.0] + [0.0] * spare
     for chance in zones:
-        exactly = [a - b for a, b in pairwise((1.0, *chance[: spare + 1], 0.0))][: spare + 1]
+        exactly = _listed(chance)[: spare + 1]
         sums = [sum(map(mul, sums[max(0, i + 1 - len(exactly)) : i + 1], exactly[i::-1])) for i in range(spare + 1)]
     return sum(sums)
 
@@ -59,7 +92,13 @@ def _exactly(chance: tuple[float, ...]) -> NDArray[np.float64]:
     return found
 
 
+@lru_cache(maxsize=4096)
+def _listed(chance: tuple[float, ...]) -> list[float]:
+    """The same as a list."""
+    return [a - b for a, b in pairwise((1.0, *chance, 0.0))]
+
+
 def _one_luck(zones: Sequence[tuple[float, ...]], spare: int) -> float:
     """The same when one draw decides all zones: each loses its k-th node where the draw is below its k-th chance."""
-    levels = sorted((c for chance in zones for c in chance[: spare + 1]), reverse=True)
+    levels = sorted(chain.from_iterable(chance[: spare + 1] for chance in zones), reverse=True)
     return levels[spare] if len(levels) > spare else 0.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlray.market.fleet import Seen
-from mlray.market.hazard import HOUR, LEVELS, QUANTUM_S, History, ZoneHistory, column, learn
+from mlray.market.hazard import HOUR, LEVELS, QUANTUM_S, Company, History, ZoneHistory, column, learn
 
 LONG = 10 * HOUR
 
@@ -62,11 +64,46 @@ def test_zones_shut_after_a_loss_and_longer_the_longer_they_are_full():
     assert history.of("b").full_since == float("-inf")
 
 
-def test_losses_of_two_zones_within_three_minutes_count_as_together():
-    apart = learn(learn(History(), Seen(0.0, lost=(("a", 1),))), Seen(1000.0, lost=(("b", 1),)))
-    near = learn(learn(History(), Seen(0.0, lost=(("a", 1),))), Seen(100.0, lost=(("b", 1),)))
-    assert (apart.together, near.together) == (0, 1)
-    assert near.coupling > apart.coupling
+def lost(history: History, now_s: float, zone: str) -> History:
+    held = tuple((z, 1) for z in ("us-east-1a", "us-west-2a", "us-west-2b") if z != zone)
+    return learn(replace(history, held=(*held, (zone, 1))), Seen(now_s, held, lost=((zone, 1),)))
+
+
+def test_losses_within_three_minutes_came_together():
+    apart = lost(lost(History(), 0.0, "us-west-2a"), 1000.0, "us-west-2b")
+    near = lost(lost(History(), 0.0, "us-west-2a"), 100.0, "us-west-2b")
+    assert (apart.near, near.near) == (Company(2, 0), Company(1, 1))
+    assert near.kinship > apart.kinship
+    assert near.coupling <= History().coupling
+
+
+def test_losses_of_several_regions_say_nothing_of_zones_in_one():
+    found = lost(lost(History(), 0.0, "us-west-2a"), 100.0, "us-east-1a")
+    assert found.far == Company(1, 1) and found.near.fell == 0
+    assert found.coupling > History().coupling
+
+
+def test_one_zone_crumbling_node_by_node_is_no_company():
+    assert lost(lost(History(), 0.0, "us-west-2a"), 60.0, "us-west-2a").near == Company(1, 0)
+
+
+def test_asking_for_more_where_a_node_runs_says_nothing_new_and_is_asked_ever_less():
+    history = learn(History(), Seen(0.0, (("a", 1),), refused=("a",)))
+    for minute in range(60, 660, 60):
+        history = learn(history, Seen(minute * 60.0, (("a", 1),), refused=("a",)))
+    zone = history.of("a")
+    assert zone.calm_s(36000.0) == 36000.0
+    assert zone.shut_until(60.0) == 36000.0 + 1800.0
+
+
+def test_where_nothing_runs_each_refusal_shows_that_room_is_short():
+    history = learn(learn(History(), Seen(0.0, refused=("a",))), Seen(36000.0, refused=("a",)))
+    assert history.of("a").calm_s(36060.0) == 60.0
+
+
+def test_another_node_had_ends_the_row_of_refusals():
+    history = learn(learn(History(), Seen(0.0, (("a", 1),), refused=("a",))), Seen(60.0, (("a", 2),)))
+    assert history.of("a").full_since == float("-inf")
 
 
 def test_notices_that_come_lower_the_share_that_does_not():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -78,3 +79,19 @@ def test_fifty_nodes_spread_so_that_one_zone_may_fall():
     spot = [Option(Slot(z, Capacity.SPOT), 1.0, hazards=[1e-5] * 80, most=80) for z in "abcd"]
     counts = hedge([*spot, Option(Slot("d", Capacity.ON_DEMAND), 3.0)], stakes(Need(50), 1e5))
     assert sum(counts) - max(counts) >= 50
+
+
+def test_zones_of_one_region_fall_together_so_the_spare_stands_in_another():
+    rates = [2e-6] * 4
+    west = [Option(Slot(f"us-west-2{z}", Capacity.SPOT), 1.0, most=1, hazards=rates) for z in "abcd"]
+    east = Option(Slot("us-east-1a", Capacity.SPOT), 1.1, most=1, hazards=rates)
+    kin = Stakes(Need(1), 180.0, 0.0, 30000.0, 0.05, kinship=0.9)
+    assert hedge([*west, east], kin)[-1] == 1
+    assert hedge([*west, east], replace(kin, kinship=0.0))[-1] == 0
+
+
+def test_a_small_saving_does_not_pay_for_a_cold_start():
+    dear = Option(Slot("a", Capacity.SPOT), 1.02, held=2, hazards=[1e-6] * 2, most=2)
+    cheap = Option(Slot("b", Capacity.SPOT), 1.0, hazards=[1e-6] * 2, most=2)
+    assert hedge([dear, cheap], stakes(Need(2), 1.0)) == (2, 0)
+    assert hedge([replace(dear, price=2.0), cheap], stakes(Need(2), 1.0)) == (0, 2)

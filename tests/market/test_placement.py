@@ -47,6 +47,7 @@ class World:
     history: History = field(default_factory=History)
     placement: Placement | None = None
     calls: int = 0
+    refusals: int = 0
 
     def tick(self, room: dict[str, int] | None = None, noticed: dict[str, int] | None = None) -> None:
         self.now, self.room, self.noticed = self.now + 1, room or self.room, noticed or {}
@@ -63,10 +64,13 @@ class World:
             self.placement = found
             refused = {m.slot.zone for m in found.launch for _ in range(m.nodes) if not self._launch(m.slot)}
             if not refused:
+                before = self.ready
                 for move in found.stop:
                     for node in sorted((n for n in self.nodes if n[0] == move.slot), key=lambda n: -n[1])[: move.nodes]:
                         self.nodes.remove(node)
+                assert self.ready == before or self.ready >= self.need.ready + self.need.survive
                 return
+            self.refusals += 1
             self._learn(refused=tuple(sorted(refused)))
 
     def _learn(self, lost: tuple[tuple[str, int], ...] = (), refused: tuple[str, ...] = ()) -> None:
@@ -152,17 +156,54 @@ def test_nothing_ready_is_stopped_before_its_replacement_is_ready():
     counts = [(A, 2), (SAFE, 0)]
     starting = market(Held(A, 2, 0), Held(SAFE, 0, 2))
     ready = market(Held(A, 0, 2), Held(SAFE, 0, 2))
-    assert moves(counts, starting) == ((), ())
-    assert moves(counts, ready) == ((), (Move(SAFE, 2),))
+    assert moves(counts, starting, Need(2)) == ((), ())
+    assert moves(counts, ready, Need(2)) == ((), (Move(SAFE, 2),))
+
+
+def test_a_spare_that_is_ready_stays_while_what_is_wanted_instead_is_starting():
+    counts = [(A, 0), (B, 0), (C, 0), (SAFE, 3)]
+    starting = market(*held(a=1, b=1, c=1), Held(SAFE, 2, 1))
+    assert moves(counts, starting, Need(3)) == ((), ())
 
 
 def test_nodes_about_to_go_count_neither_as_ready_nor_as_to_be_stopped():
-    launch, stop = moves([(A, 0), (B, 2)], market(Held(A, 0, 2, 2)))
+    launch, stop = moves([(A, 0), (B, 2)], market(Held(A, 0, 2, 2)), Need(2))
     assert (launch, stop) == ((Move(B, 2),), ())
 
 
-def test_what_is_starting_and_unwanted_is_stopped_at_once():
-    assert moves([(A, 0), (B, 1)], market(Held(A, 1, 0), Held(B, 0, 1)))[1] == (Move(A, 1),)
+def test_what_is_starting_and_unwanted_is_stopped_at_once_where_enough_are_ready():
+    assert moves([(A, 0), (B, 1)], market(Held(A, 1, 0), Held(B, 0, 1)), Need(1))[1] == (Move(A, 1),)
+
+
+def test_what_is_starting_is_kept_where_too_few_are_ready():
+    assert moves([(A, 0), (B, 1)], market(Held(A, 1, 0)), Need(1)) == ((Move(B, 1),), ())
+
+
+def test_ready_nodes_stay_where_their_price_is_gone_and_nothing_can_be_bought():
+    found = place(Need(2, survive=1), market(*held(a=3), pools=(Pool(A, None),)), History())
+    assert not found.stop
+
+
+SLOTS = (A, B, C, SAFE)
+HELD = st.builds(
+    lambda slot, starting, ready, noticed: Held(slot, starting, ready, min(ready, noticed)),
+    st.sampled_from(SLOTS),
+    *[st.integers(0, 3)] * 3,
+)
+
+
+@given(
+    st.lists(HELD, unique_by=lambda h: h.slot, max_size=4),
+    st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    st.builds(Need, ready=st.integers(0, 4), survive=st.integers(0, 2), most=st.one_of(st.none(), st.integers(0, 5))),
+)
+def test_a_ready_node_is_never_stopped_unless_the_need_is_ready_without_it(have, wanted, need):
+    _, stop = moves(list(zip(SLOTS, wanted, strict=True)), market(*have), need)
+    starting = {h.slot: h.starting for h in have}
+    stopped = sum(max(0, m.nodes - starting[m.slot]) for m in stop)
+    needed = need.ready + need.survive if need.ready else 0
+    left = sum(h.ready - h.noticed for h in have) - stopped
+    assert not stopped or left >= min(needed, need.most if need.most is not None else needed)
 
 
 @pytest.mark.parametrize("survive", [1, 2, 3])
@@ -232,6 +273,29 @@ def test_the_bounds_of_the_policy_hold_at_every_minute_of_any_market(need, seed)
         assert many - spot >= min(need.on_demand, wanted)
         assert len(world.nodes) >= wanted
         assert len({slot.zone for slot, n in counts.items() if n}) >= min(need.zones, wanted)
+
+
+@settings(max_examples=15, deadline=None)
+@given(NEEDS, st.integers(0, 10**6))
+def test_a_ready_node_makes_way_only_for_ready_ones_whatever_the_prices(need, seed):
+    """`World.tick` asserts it after every stop."""
+    rng, world = random.Random(seed), World(need, {"a": 1, "b": 2, "c": 4})
+    for _ in range(60):
+        if rng.random() < 0.3:
+            world.pools = tuple(replace(p, price=rng.choice([None, CHEAP, FULL, Price.parse("$9/h")])) for p in POOLS)
+        world.tick({z: rng.choice([0, 1, 4]) if rng.random() < 0.1 else n for z, n in world.room.items()})
+
+
+def test_full_zones_are_not_asked_every_minute_and_what_runs_there_is_left_in_peace():
+    world = World(Need(3, target=0.999, rebuy_s=60.0), {"a": 1, "b": 1, "c": 1})
+    for _ in range(12 * 60):
+        world.tick()
+    late, at = world.refusals, list(world.nodes)
+    for _ in range(4 * 60):
+        world.tick()
+    assert world.refusals - late <= 3 * 8
+    assert world.nodes == at
+    assert {world.history.of(zone).calm_s(world.now * 60.0) > 4 * 3600 for zone in "abc"} == {True}
 
 
 def test_a_day_of_losses_keeps_its_target_below_the_price_of_on_demand():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from math import exp, prod
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlray.market.shortfall import chances, missing_more
+from mlray.market.shortfall import chances, merged, missing_more
 
 ZONE = st.lists(st.floats(0, 1), min_size=1, max_size=4).map(lambda c: tuple(sorted(c, reverse=True)))
 
@@ -43,3 +43,20 @@ def test_too_few_nodes_are_always_short():
 
 def test_the_chance_of_a_loss_in_a_window():
     assert chances([0.001, 0.01], 2, 60.0) == (1 - exp(-0.6), 1 - exp(-0.06))
+
+
+@given(st.lists(ZONE, min_size=1, max_size=4), st.integers(0, 15))
+def test_a_region_whose_zones_fall_apart_is_as_short_as_its_zones(zones, spare):
+    assert missing_more([merged(tuple(zones), 0.0)], spare, 0.0) == pytest.approx(missing_more(zones, spare, 0.0), abs=1e-9)
+
+
+def test_zones_of_a_region_with_one_luck_fall_as_one():
+    assert merged(((0.1,), (0.1,), (0.1,)), 1.0)[2] == pytest.approx(0.1)
+    assert merged(((0.1,), (0.1,), (0.1,)), 0.5)[2] == pytest.approx(0.5 * 0.1 + 0.5 * 0.001)
+
+
+@given(st.lists(ZONE, min_size=1, max_size=4), st.floats(0, 1))
+def test_the_chance_of_more_missing_never_rises(zones, kinship):
+    found = merged(tuple(zones), kinship)
+    assert len(found) == sum(map(len, zones))
+    assert all(a >= b - 1e-12 for a, b in pairwise(found))
