@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, make_url, text
 
 from mlray.home import private_folder
 
@@ -37,6 +37,26 @@ def tables(engine: Engine) -> Engine:
     with writing(engine) as connection:
         CATALOGUE.create_all(connection)
     return engine
+
+
+def frozen(table: Table, what: str) -> Table:
+    """The table; the database itself lets nobody change its rows. `what` they are, such as `ledger entries`, is in its refusal."""
+
+    def freeze(made: Table, connection: Connection, **given: object) -> None:
+        for statement in _frozen(table.name, f"'{what} are never changed'", connection.dialect.name):
+            connection.exec_driver_sql(statement)
+
+    event.listen(table, "after_create", freeze)
+    return table
+
+
+def _frozen(table: str, refusal: str, dialect: str) -> tuple[str, ...]:
+    if dialect == "sqlite":
+        refuse = f"BEGIN SELECT RAISE(ABORT, {refusal}); END"
+        return tuple(f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {refuse}" for verb in ("UPDATE", "DELETE"))
+    function = f"RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION {refusal}; END $$"
+    trigger = f"{table}_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {table}_frozen()"
+    return f"CREATE OR REPLACE FUNCTION {table}_frozen() {function}", f"CREATE TRIGGER {trigger}"
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, String, Table, Text, event, insert, select
+from sqlalchemy import BigInteger, Column, Connection, String, Table, Text, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlray.access import audit
 from mlray.access.audit import START, Deed, Entry, Head
-from mlray.database import CATALOGUE, connect, tables, writing
+from mlray.database import CATALOGUE, connect, frozen, tables, writing
 from mlray.errors import StoreError
 
 ENTRIES = Table(
@@ -22,25 +22,8 @@ ENTRIES = Table(
     Column("body", Text, nullable=False),
 )
 
-# The database itself refuses what mlray never does, whoever asks for it. It slows an honest mistake; the chain finds the rest.
-_REFUSE = "'audit entries are never changed'"
-FROZEN = {
-    "sqlite": tuple(
-        f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit_entries BEGIN SELECT RAISE(ABORT, {_REFUSE}); END"
-        for verb in ("UPDATE", "DELETE")
-    ),
-    "postgresql": (
-        f"CREATE FUNCTION audit_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION {_REFUSE}; END $$",
-        "CREATE TRIGGER audit_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entries "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_frozen()",
-    ),
-}
-
-
-@event.listens_for(ENTRIES, "after_create")
-def _freeze(table: Table, connection: Connection, **given: object) -> None:
-    for statement in FROZEN.get(connection.dialect.name, ()):
-        connection.exec_driver_sql(statement)
+# It slows an honest mistake; the chain finds the rest.
+frozen(ENTRIES, "audit entries")
 
 
 class AuditStore:

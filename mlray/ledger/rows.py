@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 
-from sqlalchemy import BigInteger, Column, Connection, Float, ForeignKey, Index, Integer, RowMapping, String, Table, Text, event, text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, RowMapping, String, Table, Text, text
 
-from mlray.database import CATALOGUE
+from mlray.database import CATALOGUE, frozen
 from mlray.ledger.entry import Cause, Charge, Entry, Reservation, Return, Usage
 from mlray.units import Money
 
@@ -65,25 +65,8 @@ OPEN = Table(
     Column("until_us", BigInteger, nullable=True),
 )
 
-# The database itself refuses what the ledger never does, whoever asks for it.
-_REFUSE = "'ledger entries are never changed'"
-
-
-def _frozen(table: str, dialect: str) -> tuple[str, ...]:
-    if dialect == "sqlite":
-        raised = f"BEGIN SELECT RAISE(ABORT, {_REFUSE}); END"
-        return tuple(f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} {raised}" for verb in ("UPDATE", "DELETE"))
-    return (
-        f"CREATE OR REPLACE FUNCTION ledger_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION {_REFUSE}; END $$",
-        f"CREATE TRIGGER {table}_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION ledger_frozen()",
-    )
-
-
-@event.listens_for(ENTRIES, "after_create")
-@event.listens_for(GROUPS, "after_create")
-def _freeze(table: Table, connection: Connection, **given: object) -> None:
-    for statement in _frozen(table.name, connection.dialect.name):
-        connection.exec_driver_sql(statement)
+frozen(ENTRIES, "ledger entries")
+frozen(GROUPS, "ledger entries")
 
 
 def microseconds(at: datetime) -> int:

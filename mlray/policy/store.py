@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, Column, Connection, Integer, Row, String, Table, Text, event, insert, select
+from sqlalchemy import BigInteger, Column, Connection, Integer, Row, String, Table, Text, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from mlray.database import CATALOGUE, connect, tables, writing
+from mlray.database import CATALOGUE, connect, frozen, tables, writing
 from mlray.errors import StoreError
 from mlray.policy.change import Event, Standing, Step, standing
 from mlray.policy.spec import Policy
@@ -31,25 +31,7 @@ EVENTS = Table(
     Column("at_us", BigInteger, nullable=False),
 )
 
-# The database itself refuses what mlray never does, whoever asks for it.
-_REFUSE = "'policy events are never changed'"
-FROZEN = {
-    "sqlite": tuple(
-        f"CREATE TRIGGER policy_no_{verb.lower()} BEFORE {verb} ON policy_events BEGIN SELECT RAISE(ABORT, {_REFUSE}); END"
-        for verb in ("UPDATE", "DELETE")
-    ),
-    "postgresql": (
-        f"CREATE FUNCTION policy_frozen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION {_REFUSE}; END $$",
-        "CREATE TRIGGER policy_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON policy_events "
-        "FOR EACH STATEMENT EXECUTE FUNCTION policy_frozen()",
-    ),
-}
-
-
-@event.listens_for(EVENTS, "after_create")
-def _freeze(table: Table, connection: Connection, **given: object) -> None:
-    for statement in FROZEN.get(connection.dialect.name, ()):
-        connection.exec_driver_sql(statement)
+frozen(EVENTS, "policy events")
 
 
 class PolicyStore:

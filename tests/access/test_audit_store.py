@@ -58,7 +58,7 @@ def test_a_change_behind_the_back_of_the_database_is_found(tmp_path: Path):
     for name in "abc":
         store.append(deed(name), NOON)
     with sqlite3.connect(tmp_path / "mlray.db") as forger:
-        forger.execute("DROP TRIGGER audit_no_update")
+        forger.execute("DROP TRIGGER audit_entries_no_update")
         forger.execute("UPDATE audit_entries SET body = replace(body, 'ada', 'eve') WHERE number = 2")
     with pytest.raises(TamperError, match="audit entry 2 was changed"):
         store.verify()

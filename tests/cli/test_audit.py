@@ -48,7 +48,7 @@ def test_a_head_noted_earlier_must_still_be_in_the_record(record: AuditStore, ca
 
 def test_a_record_that_was_changed_is_not_listed(record: AuditStore, home: Home, capsys: Captured):
     with connect(home.database).begin() as connection:
-        connection.execute(text("DROP TRIGGER audit_no_update"))
+        connection.execute(text("DROP TRIGGER audit_entries_no_update"))
         connection.execute(text("UPDATE audit_entries SET body = replace(body, 'people', 'nobody') WHERE number = 2"))
     assert main(["audit", "list"]) == 1
     assert "audit entry 2 was changed after it was written" in capsys.readouterr().err

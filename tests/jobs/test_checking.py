@@ -89,7 +89,7 @@ def test_the_audit_record_is_read_again_and_its_head_told(home: Home):
     head = AuditStore(home.database).head()
     assert Finding("audit record", f"whole; its head is {head}") in check(home)
     with sqlite3.connect(home.root / "mlray.db") as forger:
-        forger.execute("DROP TRIGGER audit_no_update")
+        forger.execute("DROP TRIGGER audit_entries_no_update")
         forger.execute("UPDATE audit_entries SET body = replace(body, 'rotate', 'nothin')")
     assert "audit record: audit entry 1 was changed after it was written" in hurting(home)
 
