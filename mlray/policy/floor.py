@@ -65,24 +65,6 @@ def solve_floor(promise: Availability, footing: Footing, spot: SpotTolerance = N
     return _solve(promised, _warm(promise, footing), zones, share, spot.on_demand, kinds)
 
 
-def ready_share(footing: Footing) -> float | None:
-    """The share of time one replica is ready, averaged over spot and on-demand; None where spot's is not declared.
-
-    Per capacity type: time between interruptions / (that + recovery), the steady-state availability of an alternating
-    renewal process (Barlow and Proschan, Mathematical Theory of Reliability, 1965). On-demand without interruptions
-    declared stays ready.
-    """
-    if footing.spot_share > 0 and footing.spot is None:
-        return None
-    spot, steady = _nodes(_numbers(footing.spot)), _nodes(_numbers(footing.on_demand))
-    return footing.spot_share * (spot.up if spot else 1.0) + (1 - footing.spot_share) * (steady.up if steady else 1.0)
-
-
-def at_least(k: int, n: int, chance: float) -> float:
-    """P(Binomial(n, chance) >= k): k of n replicas ready, each on its own."""
-    return max(0.0, 1.0 - float(_ready(n, chance)[:k].sum())) if k <= n else 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class _Nodes:
     """How nodes of one kind go away: seconds between two losses, until a successor is ready, and the part that a zone loses at once."""
@@ -135,11 +117,11 @@ class _Stands:
         if k == 0:
             return 1.0
         on_spot = self.on_spot(n)
-        few = _ready(n - on_spot, self.steady.up if self.steady else 1.0)[:k]
+        few = binomial(n - on_spot, self.steady.up if self.steady else 1.0)[:k]
         for zone in range(self.zones if self.spot else 0):
             assert self.spot is not None
             shock = self.spot.part_up(self.spot.together)
-            ready = shock * _ready(on_spot // self.zones + (zone < on_spot % self.zones), self.spot.part_up(1 - self.spot.together))
+            ready = shock * binomial(on_spot // self.zones + (zone < on_spot % self.zones), self.spot.part_up(1 - self.spot.together))
             ready[0] += 1 - shock
             few = np.convolve(few, ready)[:k]
         return max(0.0, 1.0 - float(few.sum()))
@@ -186,7 +168,7 @@ def _solve(
     return Floor(n, True, f"{n} keep {stands.reached(min_ready, n)} (target {Percent(target)}{stands.assumed(n)}){spare}")
 
 
-def _ready(n: int, chance: float) -> Floats:
+def binomial(n: int, chance: float) -> Floats:
     """P(Binomial(n, chance) = i) for i = 0..n, by logarithms, so that hundreds of replicas neither overflow nor vanish."""
     if n == 0 or chance <= 0 or chance >= 1:
         certain = np.zeros(n + 1)

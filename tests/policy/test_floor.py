@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import comb
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlray.market.spec import Interruptions
-from mlray.policy.floor import Floor, Footing, at_least, solve_floor
+from mlray.policy.floor import Floor, Footing, solve_floor
 from mlray.policy.spec import Availability, SpotTolerance
 from mlray.units import Duration, Money, Percent, Range
 
@@ -101,6 +102,10 @@ def test_the_floor_is_what_counting_every_case_finds(k: int, zones: int, togethe
     chances = {n: counted(k, n, zones, rate, min(max(0, n - on_demand), int(n * share))) for n in range(1, high + 1)}
     enough = [n for n, chance in chances.items() if chance >= target and n >= max(k, on_demand, zones if zones > 1 else 0)]
     assert (found.replicas, found.met) == ((enough[0], True) if enough else (high, chances[high] >= target))
+
+
+def at_least(k: int, n: int, chance: float) -> float:
+    return sum(comb(n, i) * chance**i * (1 - chance) ** (n - i) for i in range(k, n + 1))
 
 
 def counted(k: int, n: int, zones: int, rate: Interruptions, on_spot: int) -> float:
